@@ -1,0 +1,35 @@
+# Each target first sees to it that .venv is complete, which takes no time when it is.
+# Another Python than the first one found: PYTHON=python3.12 make test
+python = .venv/bin/python
+
+lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
+	$(python) -m jupyterlab notebooks/01_imbalance_phenomenon.ipynb
+
+test: set-up  ## unit tests, then every notebook and solution
+	$(python) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+
+run: set-up  ## execute all notebooks in place, with a table of seconds and memory
+	$(python) tests/run_notebooks.py
+
+bench: set-up  ## measure the budgets of time and memory
+	$(python) tests/bench.py
+
+results: set-up  ## make the tables of assets/results
+	$(python) -m mmlib results
+
+lint: set-up  ## style of code and notebooks
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+
+clean:  ## delete what the other targets made
+	rm -rf .venv .venv.lock dist .pytest_cache .ruff_cache
+	find mmlib tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find notebooks -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile
+
+set-up:
+	@.ci/set-up
+
+.PHONY: lab test run bench results lint clean help set-up
