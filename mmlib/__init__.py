@@ -1,0 +1,1 @@
+"""Multimodal imbalance: data, encoders, the training loop and the finished methods."""

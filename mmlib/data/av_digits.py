@@ -1,0 +1,293 @@
+"""AV-Digits: a spoken digit and a cluttered picture of the same digit, made on the spot, offline.
+
+The pictures come from the 1,797 scans of `sklearn.datasets.load_digits`, the sounds from
+`assets/spoken_digits.npz` (1,010 words spoken by 101 synthetic voices).
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torchaudio.functional import mu_law_decoding
+
+from mmlib.data.spectrograms import log_mel
+from mmlib.training import whole_number
+
+SAMPLE_RATE = 8000
+SAMPLES = 6400  # 0.8 s
+CANVAS = 32
+WORD_LEVEL = 0.1  # root mean square of every spoken word
+RUINED_SNR_DB = -20.0
+RUINED_CONTRAST = 0.05  # factor on the contrast of a ruined picture's digit
+
+ASSET_SHA256 = "9378850ff1f4eb5d4fc159ece786093db2a7868d9bdf822ddd9f9d4f2a3c6a9c"
+
+# pairs by default, training first; scans and voices are dealt out once, whatever the seed,
+# so that a training set of one seed and a test set of another are still disjoint
+SIZES = {"train": 3000, "val": 1000, "test": 2000}
+VOICES = {"train": 20, "val": 27, "test": 54}
+SCAN_SHARE = {"train": 0.6, "val": 0.15, "test": 0.25}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How hard each modality is; ranges are drawn from uniformly, a sample at a time."""
+
+    snr_db: tuple[float, float] = (0.0, 15.0)
+    fragments: int = 4
+    fragment_intensity: tuple[float, float] = (0.4, 1.0)
+    contrast: tuple[float, float] = (0.5, 1.0)
+    picture_noise: float = 0.15
+    ruined_audio: float = 0.0
+    ruined_visual: float = 0.0
+
+
+SCENARIOS = {
+    "imbalanced": Scenario(),
+    "balanced": Scenario(snr_db=(-4.0, 8.0), fragments=1),
+    "flipped": Scenario(snr_db=(-10.0, 0.0), fragments=0),
+    "samplewise": Scenario(snr_db=(-4.0, 8.0), fragments=1, ruined_audio=0.5, ruined_visual=0.5),
+    "corrupted": Scenario(ruined_audio=0.1, ruined_visual=0.3),
+}
+
+
+class AVDigits:
+    """Pairs of a spoken digit and a picture of the same digit, whole in memory.
+
+    `inputs["audio"]` is `(N, 1, 40, 51)`: log-mel bands by frames of 16 ms, standardised with the
+    scenario's training data. `inputs["visual"]` is `(N, 1, 32, 32)`, brightness near [0, 1].
+    `target` is `(N,)` in 0..9. `truth` holds `(N,)` tensors: `audio_snr_db`; `visual_clutter`, the
+    brightness of all fragments over that of the digit; `ruined` (0 none, 1 audio, 2 visual); and
+    where the pair comes from, `voice` and `scan`.
+
+    Item `i` depends on `split`, `scenario`, `seed` and `i` alone: a smaller `size` is a prefix of a
+    larger one. Scans and voices of the three splits are disjoint for every pair of seeds.
+
+    Raises `ValueError` for an unknown split or scenario and for a size that is not a whole number
+    above 0; `FileNotFoundError` or `ValueError` for a missing or damaged `spoken_digits.npz`.
+    """
+
+    modalities = ("audio", "visual")
+    classes = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    sample_rate = SAMPLE_RATE
+
+    def __init__(
+        self, split: str, scenario: str = "imbalanced", size: int | None = None, seed: int = 0
+    ):
+        if split not in SIZES:
+            raise ValueError(f"split is {split!r}; choose one of {', '.join(SIZES)}")
+        if scenario not in SCENARIOS:
+            raise ValueError(f"scenario is {scenario!r}; choose one of {', '.join(SCENARIOS)}")
+        size = SIZES[split] if size is None else whole_number("size", size, at_least=1)
+        seed = whole_number("seed", seed, at_least=0)
+        self.split, self.scenario, self.seed = split, scenario, seed
+        self._draws = [_draw(split, scenario, seed, i) for i in range(size)]
+        pictures, clutter = zip(*map(_picture, self._draws), strict=True)
+        self.inputs = {
+            "audio": self.audio_input(torch.stack([_waveform(draw) for draw in self._draws])),
+            "visual": torch.from_numpy(np.stack(pictures)).unsqueeze(1),
+        }
+        self.target = torch.tensor([draw.digit for draw in self._draws])
+        self.truth = {
+            "audio_snr_db": torch.tensor([draw.snr_db for draw in self._draws]),
+            "visual_clutter": torch.tensor(clutter, dtype=torch.float32),
+            "ruined": torch.tensor([draw.ruined for draw in self._draws]),
+            "voice": torch.tensor([_spoken_digits().voice[draw.clip] for draw in self._draws]),
+            "scan": torch.tensor([draw.scan for draw in self._draws]),
+        }
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, int]:
+        return {m: x[index] for m, x in self.inputs.items()}, self.target[index], index
+
+    def __repr__(self) -> str:
+        return f"AVDigits({self.split!r}, {self.scenario!r}, size={len(self)}, seed={self.seed})"
+
+    def waveform(self, index: int) -> Tensor:
+        """The sound of one pair as it went into the spectrogram: `(6400,)` at `sample_rate`."""
+        return _waveform(self._draws[index])
+
+    def audio_input(self, waveform: Tensor) -> Tensor:
+        """What the audio encoder takes, made from sound: `(..., 6400)` to `(..., 1, 40, 51)`."""
+        mean, deviation = _audio_statistics(self.scenario)
+        return ((log_mel(waveform, SAMPLE_RATE) - mean) / deviation).unsqueeze(-3)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """All that is random in one pair, but for the noise itself."""
+
+    key: tuple[int, ...]
+    digit: int
+    clip: int
+    scan: int
+    start: float
+    snr_db: float
+    side: int
+    place: tuple[float, float]
+    contrast: float
+    noise: float
+    fragments: tuple[tuple, ...]
+    ruined: int
+
+
+def _draw(split: str, scenario: str, seed: int, index: int) -> _Draw:
+    how = SCENARIOS[scenario]
+    key = (seed, tuple(SIZES).index(split), index)
+    random = np.random.default_rng((*key, 0))
+    digit = int(random.integers(10))
+    scans, clips = _scans_of(split), _clips_of(split)
+    luck = random.random()
+    ruined = (
+        1 if luck < how.ruined_audio else 2 if luck < how.ruined_audio + how.ruined_visual else 0
+    )
+    snr_db, contrast = random.uniform(*how.snr_db), random.uniform(*how.contrast)
+    others = [scans[(digit + int(shift)) % 10] for shift in random.integers(1, 10, how.fragments)]
+    return _Draw(
+        key=key,
+        digit=digit,
+        clip=int(random.choice(clips[digit])),
+        scan=int(random.choice(scans[digit])),
+        start=random.random(),
+        snr_db=RUINED_SNR_DB if ruined == 1 else snr_db,
+        side=int(random.integers(14, 21)),
+        place=tuple(random.random(2)),
+        contrast=contrast * RUINED_CONTRAST if ruined == 2 else contrast,
+        noise=how.picture_noise,
+        fragments=tuple(
+            (int(random.choice(other)), int(random.integers(5, 9)))
+            + (random.uniform(*how.fragment_intensity), tuple(random.random(4)))
+            for other in others
+        ),
+        ruined=ruined,
+    )
+
+
+def _waveform(draw: _Draw) -> Tensor:
+    """A word at a random place in 0.8 s of white noise; SNR over the word's own length."""
+    word = _spoken_digits().clips[draw.clip]
+    noise = np.random.default_rng((*draw.key, 1)).standard_normal(SAMPLES, dtype=np.float32)
+    sound = noise * (WORD_LEVEL * 10 ** (-draw.snr_db / 20))
+    start = int(draw.start * (SAMPLES - len(word) + 1))
+    sound[start : start + len(word)] += word
+    return torch.from_numpy(sound.astype(np.float32))
+
+
+def _picture(draw: _Draw) -> tuple[np.ndarray, float]:
+    """The digit over its fragments in noise, `(32, 32)`, and the clutter-to-digit ratio."""
+    scans = _enlarged_scans()
+    clutter = np.zeros((CANVAS, CANVAS), np.float32)
+    for scan, side, intensity, (row, column, top, left) in draw.fragments:
+        source = scans[16][scan]
+        y, x = int(row * (17 - side)), 3 + int(column * (11 - side))  # where the strokes are
+        _paint(clutter, intensity * source[y : y + side, x : x + side], (top, left))
+    digit = np.zeros_like(clutter)
+    _paint(digit, draw.contrast * scans[draw.side][draw.scan], draw.place)
+    noise = np.random.default_rng((*draw.key, 2)).standard_normal(digit.shape, dtype=np.float32)
+    return np.maximum(digit, clutter) + draw.noise * noise, clutter.sum() / digit.sum()
+
+
+def _paint(canvas: np.ndarray, patch: np.ndarray, place: tuple[float, float]) -> None:
+    side = len(patch)
+    y, x = (int(p * (CANVAS - side + 1)) for p in place)
+    window = canvas[y : y + side, x : x + side]
+    np.maximum(window, patch, out=window)
+
+
+@dataclass(frozen=True)
+class _SpokenDigits:
+    clips: list[np.ndarray]
+    digit: np.ndarray
+    voice: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def _spoken_digits() -> _SpokenDigits:
+    content = np.load(io.BytesIO(read_asset("spoken_digits.npz", ASSET_SHA256)))
+    decoded = mu_law_decoding(torch.from_numpy(content["codes"]).long(), 256).numpy()
+    clips = np.split(decoded.astype(np.float32), np.cumsum(content["length"])[:-1])
+    clips = [clip * (WORD_LEVEL / np.sqrt(np.mean(clip**2))) for clip in clips]
+    return _SpokenDigits(clips, content["digit"].astype(int), content["voice"].astype(int))
+
+
+def read_asset(name: str, sha256: str) -> bytes:
+    """The bytes of a file of `assets/`, checked: in the installed package, else in the checkout.
+
+    Raises `FileNotFoundError` if it is in neither place, `ValueError` if its content is not the
+    expected one.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = [package / "assets" / name, package.parent / "assets" / name]
+    found = [path for path in places if path.is_file()]
+    if not found:
+        raise FileNotFoundError(f"{places[-1]} is missing; restore it from the repository")
+    content = found[0].read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(
+            f"{found[0]} ({len(content):,} bytes) is damaged or of another version: its SHA-256 "
+            f"is not {sha256[:12]}...; restore it from the repository"
+        )
+    return content
+
+
+@lru_cache(maxsize=1)
+def _scans() -> tuple[np.ndarray, np.ndarray]:
+    """The 8x8 scans, `(1797, 8, 8)` in 0..16, and their digits."""
+    digits = load_digits()
+    return digits.images, digits.target
+
+
+@lru_cache(maxsize=1)
+def _enlarged_scans() -> dict[int, np.ndarray]:
+    """All 8x8 scans, bilinearly enlarged: side in pixels -> `(1797, side, side)` in [0, 1]."""
+    scans = torch.from_numpy(_scans()[0]).float().unsqueeze(1) / 16
+    return {
+        side: F.interpolate(scans, (side, side), mode="bilinear").squeeze(1).numpy()
+        for side in range(14, 21)
+    }
+
+
+def _deal(count: int, shares: list[int], name: str, salt: int) -> np.ndarray:
+    """Positions of split `name` when `count` things are shuffled once and dealt out."""
+    order = np.random.default_rng(salt).permutation(count)
+    bounds = np.cumsum(shares)[:-1]
+    return np.split(order, bounds)[tuple(SIZES).index(name)]
+
+
+@lru_cache(maxsize=3)
+def _scans_of(split: str) -> list[np.ndarray]:
+    """Scans of a split, by digit."""
+    target, chosen = _scans()[1], []
+    for digit in range(10):
+        scans = np.flatnonzero(target == digit)
+        first = int(SCAN_SHARE["train"] * len(scans))
+        second = int(SCAN_SHARE["val"] * len(scans))
+        shares = [first, second, len(scans) - first - second]
+        chosen.append(scans[_deal(len(scans), shares, split, salt=digit)])
+    return chosen
+
+
+@lru_cache(maxsize=3)
+def _clips_of(split: str) -> list[np.ndarray]:
+    """Clips of a split's voices, by digit."""
+    spoken = _spoken_digits()
+    voices = _deal(sum(VOICES.values()), list(VOICES.values()), split, salt=100)
+    mine = np.isin(spoken.voice, voices)
+    return [np.flatnonzero(mine & (spoken.digit == digit)) for digit in range(10)]
+
+
+@lru_cache(maxsize=len(SCENARIOS))
+def _audio_statistics(scenario: str) -> tuple[float, float]:
+    """Mean and deviation of the log-mel over 1,000 training pairs (seed 0) of a scenario."""
+    sound = torch.stack([_waveform(_draw("train", scenario, 0, i)) for i in range(1000)])
+    spectrogram = log_mel(sound, SAMPLE_RATE)
+    return spectrogram.mean().item(), spectrogram.std().item()
