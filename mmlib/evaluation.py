@@ -1,0 +1,116 @@
+"""Scores of logits, linear probes of features, and intervals over paired seeds."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, label_binarize
+from torch import Tensor, nn
+
+from mmlib.training import batches
+
+
+def check_logits(logits: Tensor, target: Tensor) -> None:
+    """Raise `ValueError` unless `logits` is `(N, K)` without NaN and `target` `(N,)` in 0..K-1."""
+    if logits.dim() != 2 or target.dim() != 1 or len(logits) != len(target) or not len(target):
+        raise ValueError(
+            f"logits are {tuple(logits.shape)} and target {tuple(target.shape)}; "
+            "give logits (N, classes) and a target (N,) of the same length N > 0"
+        )
+    if torch.isnan(logits).any():
+        bad = int(torch.isnan(logits).any(1).nonzero()[0])
+        raise ValueError(f"logits hold NaN, first in row {bad}; did the training diverge?")
+    if target.is_floating_point() or target.min() < 0 or target.max() >= logits.shape[1]:
+        raise ValueError(
+            f"target goes from {target.min().item()} to {target.max().item()} ({target.dtype}); "
+            f"{logits.shape[1]} logits need whole numbers in 0..{logits.shape[1] - 1}"
+        )
+
+
+def accuracy(logits: Tensor, target: Tensor) -> float:
+    """Share of samples whose largest of `logits`, `(N, K)`, is that of `target`, `(N,)`."""
+    check_logits(logits, target)
+    return (logits.argmax(1) == target).double().mean().item()
+
+
+def macro_f1(logits: Tensor, target: Tensor) -> float:
+    """Mean over the classes that occur of the F1 score; arguments as in `accuracy`."""
+    check_logits(logits, target)
+    return float(f1_score(target.cpu(), logits.argmax(1).cpu(), average="macro"))
+
+
+def mean_average_precision(logits: Tensor, target: Tensor) -> float:
+    """Mean over the classes that occur of one-against-rest average precision on the softmax."""
+    check_logits(logits, target)
+    classes = logits.shape[1]
+    # label_binarize gives one column for two classes, so one more class is asked for
+    wanted = label_binarize(target.cpu().numpy(), classes=range(classes + 1))[:, :classes]
+    scores = logits.softmax(1).detach().cpu().numpy()
+    there = wanted.any(0)
+    return float(average_precision_score(wanted[:, there], scores[:, there], average="macro"))
+
+
+def linear_probe(
+    train_features: Tensor, train_target: Tensor, test_features: Tensor, test_target: Tensor
+) -> float:
+    """Test accuracy of a logistic regression on frozen features, `(N, d)`, standardised.
+
+    What a linear classifier can still read out of an encoder, whatever its own head does. Raises
+    `ValueError` if features and target differ in length or hold NaN.
+    """
+    for name, x, y in (
+        ("train", train_features, train_target),
+        ("test", test_features, test_target),
+    ):
+        if x.dim() != 2 or len(x) != len(y):
+            raise ValueError(
+                f"{name}_features are {tuple(x.shape)} and {name}_target {tuple(y.shape)}; "
+                "give features (N, d) and a target (N,) of the same length"
+            )
+        if torch.isnan(x).any():
+            raise ValueError(f"{name}_features hold NaN; did the training diverge?")
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
+    probe.fit(train_features.cpu().numpy(), train_target.cpu().numpy())
+    return float(probe.score(test_features.cpu().numpy(), test_target.cpu().numpy()))
+
+
+def paired_interval(
+    a: Sequence[float], b: Sequence[float], level: float = 0.95
+) -> tuple[float, float, float]:
+    """`(mean, low, high)` of `a - b` over paired seeds: Student's t on the differences.
+
+    Raises `ValueError` for lengths that differ, fewer than two pairs, or a level outside (0, 1).
+    """
+    if len(a) != len(b) or len(a) < 2:
+        raise ValueError(f"a has {len(a)} values and b {len(b)}; give at least two pairs")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; give a share between 0 and 1, such as 0.95")
+    difference = np.asarray(a, float) - np.asarray(b, float)
+    half = stats.t.ppf((1 + level) / 2, len(difference) - 1) * stats.sem(difference)
+    mean = difference.mean()
+    return float(mean), float(mean - half), float(mean + half)
+
+
+@torch.no_grad()
+def collect(
+    function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    dataset,
+    device: torch.device | str = "cpu",
+    batch_size: int = 500,
+) -> dict[str, Tensor]:
+    """What `function(inputs)` returns (logits, features), for the whole data set, on the CPU."""
+    parts = [function(x) for x, _, _ in batches(dataset, batch_size, device=device)]
+    return {key: torch.cat([part[key] for part in parts]).cpu() for key in parts[0]}
+
+
+def probe_encoders(
+    model: nn.Module, train, test, device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """Linear probe of each modality's encoder, in evaluation mode, fitted on `train`."""
+    model.eval()
+    fitted, held_out = (collect(model.features, data, device) for data in (train, test))
+    return {m: linear_probe(fitted[m], train.target, held_out[m], test.target) for m in fitted}

@@ -1,0 +1,172 @@
+"""The classical methods that every other one is measured against."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmlib.evaluation import check_logits
+from mmlib.training import Inputs, average_gradients, cosine_rate
+
+
+class Joint:
+    """Joint training: `CE(z) + unimodal_weight * sum over m of CE(z_m)`.
+
+    With `ConcatFusion` and weight 0 it is joint concat; with a weight above 0, joint + unimodal
+    losses through the shared head; with a model of one modality, unimodal training. SGD with
+    momentum 0.9 and weight decay 1e-4, the learning rate on half a cosine over `epochs`.
+    """
+
+    def __init__(
+        self, model: nn.Module, epochs: int, lr: float = 0.05, unimodal_weight: float = 0.0
+    ):
+        if lr <= 0 or unimodal_weight < 0:
+            raise ValueError(
+                f"lr is {lr} and unimodal_weight {unimodal_weight}; give lr > 0 and a weight >= 0"
+            )
+        self.model, self.epochs, self.lr = model, epochs, lr
+        self.unimodal_weight = unimodal_weight
+        self.optimizer = torch.optim.SGD(model.parameters(), lr, 0.9, weight_decay=1e-4)
+
+    def plan(self, epoch: int) -> None:
+        cosine_rate(self.optimizer, self.lr, epoch, self.epochs)
+
+    def step(
+        self, inputs: Inputs, target: Tensor, index: Tensor, keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        self.model.train()
+        logits = self.model(inputs, keep)
+        loss = self.loss(logits, target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        log = self.modulate(logits, target)
+        average_gradients(self.model)
+        self.optimizer.step()
+        return {"loss": loss.detach()} | log
+
+    def loss(self, logits: dict[str, Tensor], target: Tensor) -> Tensor:
+        loss = F.cross_entropy(logits["fused"], target)
+        if self.unimodal_weight:
+            loss = loss + self.unimodal_weight * unimodal_loss(logits, target)
+        return loss
+
+    def modulate(self, logits: dict[str, Tensor], target: Tensor) -> dict[str, Tensor]:
+        """Change the gradients between backward and update: here not at all."""
+        return {}
+
+    @torch.no_grad()
+    def predict(self, inputs: Inputs) -> dict[str, Tensor]:
+        self.model.eval()
+        return self.model(inputs)
+
+    def state_dict(self) -> dict:
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+class Ensemble(Joint):
+    """Independent networks, their logits added at test time: `sum over m of CE(z_m)`.
+
+    With `LateFusion` no parameter is shared and every gradient comes from one loss alone, so one
+    loop trains the same networks as separate runs (uniform ensemble, Du et al., ICML 2023).
+    """
+
+    def loss(self, logits: dict[str, Tensor], target: Tensor) -> Tensor:
+        return unimodal_loss(logits, target)
+
+
+class OGMGE(Joint):
+    """On-the-fly gradient modulation with generalisation enhancement (Peng et al., CVPR 2022).
+
+    After backward each convolution gradient `g` of encoder m becomes `k_m g + e`, with `k_m` from
+    `ogm_ge_coefficients` and `e ~ N(0, std(g)^2)`; `noise=False` leaves `e` out (OGM). Use SGD: an
+    adaptive optimiser undoes the scaling. `modulated_epochs` is the number of epochs, from the
+    first, in which it acts (`None`: all). Under `torchrun` the scores are each process's own.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        epochs: int,
+        lr: float = 0.05,
+        alpha: float = 0.1,
+        noise: bool = True,
+        modulated_epochs: int | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(model, epochs, lr)
+        self.alpha, self.noise = alpha, noise
+        self.modulated_epochs = epochs if modulated_epochs is None else modulated_epochs
+        self.generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
+        self.active = True
+
+    def plan(self, epoch: int) -> None:
+        super().plan(epoch)
+        self.active = epoch < self.modulated_epochs
+
+    def modulate(self, logits: dict[str, Tensor], target: Tensor) -> dict[str, Tensor]:
+        if not self.active:
+            return {}
+        alone = {m: logits[m] for m in self.model.encoders}
+        coefficients = ogm_ge_coefficients(alone, target, self.alpha)
+        for m, encoder in self.model.encoders.items():
+            for parameter in encoder.parameters():
+                if parameter.dim() == 4:
+                    self._scale(parameter.grad, coefficients[m])
+        return {f"coefficient_{m}": torch.tensor(k) for m, k in coefficients.items()}
+
+    def _scale(self, gradient: Tensor, coefficient: float) -> None:
+        deviation = gradient.std()
+        gradient.mul_(coefficient)
+        if self.noise:
+            noise = torch.empty_like(gradient).normal_(generator=self.generator)
+            gradient.add_(deviation * noise)
+
+    def state_dict(self) -> dict:
+        return super().state_dict() | {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        self.generator.set_state(state["generator"])
+
+
+def unimodal_loss(logits: Mapping[str, Tensor], target: Tensor) -> Tensor:
+    """Sum over modalities of the cross-entropy of their own logits, `(B, K)`."""
+    return torch.stack(
+        [F.cross_entropy(z, target) for m, z in logits.items() if m != "fused"]
+    ).sum()
+
+
+def ogm_ge_coefficients(
+    logits: Mapping[str, Tensor], target: Tensor, alpha: float
+) -> dict[str, float]:
+    """Gradient coefficient `k_m` in (0, 1] of each modality from its own logits, `(B, K)`.
+
+    `s_m = sum over i of softmax(z_m)[i, y_i]`; with two modalities `rho_m = s_m / s_other`, and
+    `k_m = 1 - tanh(alpha * rho_m)` where `rho_m > 1`, otherwise 1 (Peng et al., CVPR 2022, and
+    their code). With more modalities, `s_other` is the mean over the others (our reading). An entry
+    `"fused"` is left out. Raises `ValueError` for a negative alpha, fewer than two modalities, or
+    logits and target that do not fit together.
+    """
+    scores = {}
+    for m, z in logits.items():
+        if m != "fused":
+            check_logits(z, target)
+            scores[m] = z.detach().softmax(1).gather(1, target.unsqueeze(1)).sum().item()
+    if alpha < 0 or len(scores) < 2:
+        raise ValueError(
+            f"alpha is {alpha} and the modalities are {', '.join(scores) or 'none'}; "
+            "give alpha >= 0 and the logits of two modalities or more"
+        )
+    total, coefficients = sum(scores.values()), {}
+    for m, score in scores.items():
+        ratio = score * (len(scores) - 1) / max(total - score, 1e-12)
+        # 1 - tanh(x) = 2 / (1 + exp(2 x)), which stays above 0 for a large x
+        brake = 2 / (1 + math.exp(min(2 * alpha * ratio, 700)))
+        coefficients[m] = brake if ratio > 1 else 1.0
+    return coefficients
