@@ -1,0 +1,93 @@
+"""The course's figures: one colour and one marker for each modality, alt text on every picture."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_COLORS = sns.color_palette("colorblind").as_hex()
+MODALITY_COLORS = {
+    "audio": _COLORS[1],
+    "visual": _COLORS[0],
+    "text": _COLORS[2],
+    "depth": _COLORS[4],
+    "flow": _COLORS[5],
+    "rear": _COLORS[6],
+    "fused": _COLORS[7],
+}
+MODALITY_MARKERS = {
+    "audio": "o",
+    "visual": "s",
+    "text": "^",
+    "depth": "v",
+    "flow": "P",
+    "rear": "X",
+    "fused": "D",
+}
+
+
+def set_style() -> None:
+    """White face, light grid, readable type: once, at the top of a notebook."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update({"figure.dpi": 80, "figure.constrained_layout.use": True})
+    plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its alt text, a sentence that says what can be seen, and close it."""
+    if not alt.strip():
+        raise ValueError("alt is empty; describe in a sentence what the figure shows")
+    display(figure, metadata={"image/png": {"alt": alt}})
+    plt.close(figure)
+
+
+def modality_style(modality: str) -> dict[str, str]:
+    """Colour and marker of a modality, for `Axes.plot`; `KeyError` for an unknown one."""
+    if modality not in MODALITY_COLORS:
+        raise KeyError(f"no colour for modality {modality!r}; known: {', '.join(MODALITY_COLORS)}")
+    return {"color": MODALITY_COLORS[modality], "marker": MODALITY_MARKERS[modality]}
+
+
+def plot_curves(
+    axes: Axes, x: Sequence[float], curves: Mapping[str, Sequence[float]], dashed: bool = False
+) -> None:
+    """A line for each modality over `x`, in its colour, with its marker."""
+    for modality, y in curves.items():
+        axes.plot(
+            x, y, label=modality, ls="--" if dashed else "-", ms=5, **modality_style(modality)
+        )
+
+
+def plot_gallery(
+    pictures: Sequence[np.ndarray], spectrograms: Sequence[np.ndarray], titles: Sequence[str]
+) -> Figure:
+    """Pictures, `(H, W)`, above their spectrograms, `(bands, frames)`."""
+    count = len(titles)
+    figure, axes = plt.subplots(2, count, figsize=(1.5 * count, 3.6), squeeze=False)
+    for i, title in enumerate(titles):
+        axes[0, i].imshow(pictures[i], cmap="gray", vmin=0, vmax=1)
+        axes[0, i].set_title(title, fontsize=11)
+        axes[1, i].imshow(spectrograms[i], cmap="cividis", origin="lower", aspect="auto")
+        for row in (0, 1):
+            axes[row, i].set(xticks=[], yticks=[])
+    axes[0, 0].set_ylabel("picture")
+    axes[1, 0].set_ylabel("mel band")
+    axes[1, 0].set_xlabel("time (0.8 s)", fontsize=10)
+    return figure
+
+
+def plot_intervals(
+    axes: Axes, intervals: Mapping[str, tuple[float, float, float]], color: str, unit: float = 100
+) -> None:
+    """`(mean, low, high)` of each row as a dot on its interval, a line at 0; times `unit`."""
+    names = list(intervals)
+    mean, low, high = unit * np.array([intervals[name] for name in names]).T
+    axes.axvline(0, color="0.4", lw=1)
+    axes.errorbar(
+        mean, range(len(names)), xerr=(mean - low, high - mean), fmt="o", color=color, capsize=4
+    )
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))

@@ -1,0 +1,171 @@
+"""The tables of `assets/results/`: which runs they hold, how a run is scored, how rows are kept.
+
+Every lesson's table is made by `write_tables`; a killed run goes on where it was.
+"""
+
+import json
+import os
+import platform
+from datetime import date
+from functools import lru_cache
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from mmlib.data import AVDigits
+from mmlib.encoders import SmallCNN
+from mmlib.evaluation import accuracy, collect, macro_f1, probe_encoders
+from mmlib.methods import make_method
+from mmlib.plotting import modality_style, set_style
+from mmlib.training import fit, seeded
+
+EPOCHS = 15
+SEEDS = range(5)
+TUNING_SEEDS = range(100, 103)  # validation only; apart from the seeds of the tables
+KEY = ["scenario", "method", "epochs", "options", "seed"]
+
+RATES = [0.02, 0.05, 0.1, 0.2]
+GRID = {
+    "joint": {"lr": RATES},
+    "joint-unimodal": {"lr": RATES, "unimodal_weight": [0.3, 1.0, 3.0]},
+    "ensemble": {"lr": RATES},
+    "ogm-ge": {"lr": RATES, "alpha": [0.1, 0.3, 0.8]},
+}
+# a control takes the options of the method it controls, and what it changes
+CONTROLS = {
+    "joint-late": ("joint", {}),
+    "joint, 30 epochs": ("joint", {}),
+    "ogm-ge-noise": ("ogm-ge", {"alpha": 0.0}),
+}
+SCENARIOS = ("imbalanced", "balanced", "flipped")
+
+
+def run(
+    method: str, scenario: str, seed: int, options: dict, epochs: int = EPOCHS, split: str = "test"
+) -> dict[str, float]:
+    """Train one method on AV-Digits from `seed` (data, weights, order) and score it on `split`.
+
+    Returns accuracy and macro-F1 of the fused logits, accuracy of each modality's own logits, each
+    encoder's linear probe, seconds of training and samples seen.
+    """
+    train, held_out = (_data(part, scenario, seed) for part in ("train", split))
+    with seeded(seed):
+        encoders = {m: SmallCNN() for m in train.modalities}
+    trained = make_method(
+        method.split(",")[0], encoders, len(train.classes), epochs, seed, **options
+    )
+    history = fit(trained, train, epochs, seed=seed, progress=False)
+    logits = collect(trained.predict, held_out)
+    scores = {m: accuracy(logits[m], held_out.target) for m in logits}
+    scores["macro_f1"] = macro_f1(logits["fused"], held_out.target)
+    probes = probe_encoders(trained.model, train, held_out)
+    scores |= {f"probe_{m}": probe for m, probe in probes.items()}
+    scores["seconds"] = sum(row["seconds"] for row in history)
+    scores["samples"] = sum(row["samples"] for row in history)
+    return {name: round(float(value), 4) for name, value in scores.items()}
+
+
+@lru_cache(maxsize=16)  # one scenario's training and held-out data for every seed
+def _data(split: str, scenario: str, seed: int) -> AVDigits:
+    return AVDigits(split, scenario, seed=seed)
+
+
+def write_tables(
+    folder: Path, seeds=SEEDS, tuning_seeds=TUNING_SEEDS, epochs: int = EPOCHS
+) -> None:
+    """Make or complete `tuning.csv` (validation) and `baselines.csv` (test) in `folder`."""
+    grid = [
+        ("imbalanced", method, epochs, dict(zip(options, values, strict=True)), seed)
+        for method, options in GRID.items()
+        for values in product(*options.values())
+        for seed in tuning_seeds
+    ]
+    tuning = _complete(folder / "tuning.csv", grid, split="val")
+    chosen = choose(tuning)
+    chosen |= {name: chosen[base] | change for name, (base, change) in CONTROLS.items()}
+    rows = [
+        (scenario, method, 2 * epochs if "30" in method else epochs, options, seed)
+        for scenario in SCENARIOS
+        for method, options in chosen.items()
+        for seed in seeds
+    ]
+    draw_phenomenon(_complete(folder / "baselines.csv", rows, split="test"), folder)
+
+
+def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
+    """The picture of the README, `figures/phenomenon.png` beside the tables' folder."""
+    table = baselines[baselines["scenario"] == "imbalanced"].pivot(index="seed", columns="method")
+    panels = (
+        ("What the picture's encoder learns", "probe_visual", "linear probe", "visual", "alone"),
+        ("What the network gets right", "fused", "accuracy", "fused", "apart,\nlogits added"),
+    )
+    set_style()
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True)
+    for ax, (title, column, label, modality, name) in zip(axes, panels, strict=True):
+        pairs = 100 * table[column][["joint", "ensemble"]].to_numpy()
+        style = modality_style(modality)
+        ax.plot((0, 1), pairs.T, color=style["color"], alpha=0.35, lw=1)
+        ax.plot((0, 1), pairs.T, style["marker"], color=style["color"], ms=6, alpha=0.6)
+        for x, mean in enumerate(pairs.mean(0)):
+            ax.plot((x - 0.15, x + 0.15), (mean, mean), color="0.2", lw=2.5)
+            ax.text(x, mean + 5, f"{mean:.0f} %", ha="center", fontsize=13, weight="bold")
+        ax.set(title=title, ylabel=f"{label} on test (%)", xlim=(-0.5, 1.5), ylim=(0, 100))
+        ax.set(xticks=(0, 1), xticklabels=("trained together\nwith the sound", f"trained {name}"))
+    beside = folder / "phenomenon.part.png"
+    figure.savefig(beside, dpi=110)
+    plt.close(figure)
+    target = folder.parent / "figures" / "phenomenon.png"
+    target.parent.mkdir(exist_ok=True)
+    os.replace(beside, target)
+
+
+def choose(tuning: pd.DataFrame) -> dict[str, dict]:
+    """The options of each method with the best mean fused accuracy on validation."""
+    means = tuning.groupby(["method", "options"], sort=False)["fused"].mean()
+    return {
+        method: json.loads(means[method].idxmax())
+        for method in means.index.get_level_values("method").unique()
+    }
+
+
+def _complete(path: Path, wanted: list[tuple], split: str) -> pd.DataFrame:
+    """Keep the rows of `path` that are wanted, run the others, save after every one."""
+    keys = [(s, m, e, json.dumps(o, sort_keys=True), seed) for s, m, e, o, seed in wanted]
+    done = {}
+    if path.exists():
+        for row in pd.read_csv(path).to_dict("records"):
+            done[tuple(row[column] for column in KEY)] = row
+    missing = [key for key in keys if key not in done]
+    for key in tqdm(missing, desc=path.name, disable=not missing):
+        scenario, method, epochs, options, seed = key
+        scores = run(method, scenario, seed, json.loads(options), epochs, split)
+        done[key] = dict(zip(KEY, key, strict=True)) | scores
+        _save(path, [done[key] for key in keys if key in done], split)
+    return pd.DataFrame([done[key] for key in keys])
+
+
+def _save(path: Path, rows: list[dict], split: str) -> None:
+    """Write the table and what it was made with, beside first and then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packages = ("torch", "torchvision", "torchaudio", "numpy", "scikit-learn")
+    made_with = {
+        "command": "make results",
+        "split": split,
+        "date": date.today().isoformat(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+    for target, text in (
+        (path, pd.DataFrame(rows).to_csv(index=False)),
+        (path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n"),
+    ):
+        beside = target.with_name(target.name + ".part")
+        beside.write_text(text)
+        os.replace(beside, target)

@@ -1,0 +1,154 @@
+"""Each check accepts a right answer, waits for a started one, and names the usual wrong ones."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy import stats
+
+from mmlib import exercises
+
+
+def feature_gradient(weight, logits, target):
+    return (logits.softmax(1) - F.one_hot(target, logits.shape[1])) @ weight / len(target)
+
+
+def imbalance_ratio(z_a, z_v, target):
+    s_a, s_v = (z.softmax(1).gather(1, target[:, None]).sum() for z in (z_a, z_v))
+    return s_a / s_v
+
+
+def weighted_loss(logits, target, weights):
+    loss = F.cross_entropy(logits["fused"], target)
+    return loss + sum(w * F.cross_entropy(logits[m], target) for m, w in weights.items())
+
+
+def interval(a, b):
+    d = np.asarray(a) - np.asarray(b)
+    half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
+    return d.mean(), d.mean() - half, d.mean() + half
+
+
+def make_optimizer(model, lr, factor):
+    rest = [p for n, p in model.named_parameters() if not n.startswith("encoders.visual")]
+    visual = {"params": model.encoders["visual"].parameters(), "lr": factor * lr}
+    return torch.optim.SGD([{"params": rest}, visual], lr, momentum=0.9, weight_decay=1e-4)
+
+
+RIGHT = {
+    exercises.check_feature_gradient: feature_gradient,
+    exercises.check_imbalance_ratio: imbalance_ratio,
+    exercises.check_weighted_loss: weighted_loss,
+    exercises.check_paired_interval: interval,
+    exercises.check_optimizer: make_optimizer,
+}
+
+
+@pytest.mark.parametrize("check", RIGHT)
+def test_right_started_and_empty(check, capsys):
+    check(RIGHT[check])
+    assert capsys.readouterr().out.endswith(": passed\n")
+    check(lambda *_: ...)
+    assert "not started" in capsys.readouterr().out
+
+    def forgot(*_):
+        pass
+
+    with pytest.raises(AssertionError, match="forgot returns None"):
+        check(forgot)
+
+
+def same(z, target, dim=1):
+    return z.softmax(dim).gather(1, target[:, None])
+
+
+WRONG = [
+    (exercises.check_feature_gradient, lambda W, z, y: -feature_gradient(W, z, y), "sign"),
+    (exercises.check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y) * 6, "mean"),
+    (exercises.check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y).sum(0), "shape"),
+    (
+        exercises.check_feature_gradient,
+        lambda W, z, y: (z.softmax(0) - F.one_hot(y, 4)) @ W / 6,
+        "dim=1",
+    ),
+    (exercises.check_imbalance_ratio, lambda a, v, y: imbalance_ratio(v, a, y), "rho_v"),
+    (
+        exercises.check_imbalance_ratio,
+        lambda a, v, y: (same(a, y) / same(v, y)).mean(),
+        "divide the sums",
+    ),
+    (
+        exercises.check_imbalance_ratio,
+        lambda a, v, y: same(a, y, 0).sum() / same(v, y, 0).sum(),
+        "dim=1",
+    ),
+    (
+        exercises.check_imbalance_ratio,
+        lambda a, v, y: a.softmax(1).amax(1).sum() / v.softmax(1).amax(1).sum(),
+        "true class",
+    ),
+    (exercises.check_imbalance_ratio, lambda a, v, y: same(a, y) / same(v, y), "one number"),
+    (
+        exercises.check_weighted_loss,
+        lambda z, y, w: weighted_loss(z, y, w) - F.cross_entropy(z["fused"], y),
+        "fused loss is missing",
+    ),
+    (
+        exercises.check_weighted_loss,
+        lambda z, y, w: weighted_loss(z, y, dict.fromkeys(w, 1.0)),
+        "weights are not used",
+    ),
+    (exercises.check_weighted_loss, lambda z, y, w: weighted_loss(z, y, w).detach(), "gradient"),
+    (exercises.check_weighted_loss, lambda z, y, w: 2 * weighted_loss(z, y, w), "not CE"),
+    (
+        exercises.check_paired_interval,
+        lambda a, b: (
+            (a - b).mean(),
+            (a - b).mean() - 1.96 * (a - b).std(ddof=1) / 5**0.5,
+            (a - b).mean() + 1.96 * (a - b).std(ddof=1) / 5**0.5,
+        ),
+        "1.96",
+    ),
+    (exercises.check_paired_interval, lambda a, b: interval(b, a), "a - b"),
+    (exercises.check_paired_interval, lambda a, b: interval(a, b)[:2], "three numbers"),
+    (
+        exercises.check_optimizer,
+        lambda model, lr, factor: torch.optim.SGD(model.encoders["visual"].parameters(), lr, 0.9),
+        "never be trained",
+    ),
+    (
+        exercises.check_optimizer,
+        lambda model, lr, factor: torch.optim.SGD(model.parameters(), lr, 0.9),
+        "learning rate",
+    ),
+    (
+        exercises.check_optimizer,
+        lambda model, lr, factor: torch.optim.Adam(model.parameters(), lr),
+        "torch.optim.SGD",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "answer", "hint"), WRONG)
+def test_wrong_answers_get_their_hint(check, answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        check(answer)
+
+
+def test_interval_variants():
+    def with_half(half):
+        return lambda a, b: (
+            (a - b).mean(),
+            (a - b).mean() - half(a, b),
+            (a - b).mean() + half(a, b),
+        )
+
+    t = stats.t.ppf(0.975, 4)
+    unpaired = stats.t.ppf(0.975, 8)
+    for half, hint in (
+        (lambda a, b: unpaired * ((a.var(ddof=1) + b.var(ddof=1)) / 5) ** 0.5, "unpaired"),
+        (lambda a, b: t * (a - b).std() / 5**0.5, "ddof=1"),
+        (lambda a, b: t * (a - b).std(ddof=1), "square root of n"),
+    ):
+        with pytest.raises(AssertionError, match=hint):
+            exercises.check_paired_interval(with_half(half))
