@@ -1,0 +1,37 @@
+"""Pytest settings shared by the unit tests and by the notebooks that run under nbval."""
+
+import os
+
+import pytest
+
+# The sixth decimal moves with the number of threads; a notebook's kernel inherits this.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+class NotebookCells:
+    """Hooks for nbval's cells; a conftest in tests/ has no say over items in notebooks/."""
+
+    def pytest_collection_modifyitems(self, items):
+        """Let a busy machine deliver a cell's last output: nbval by itself gives up after 5 s."""
+        for item in items:
+            if hasattr(item, "output_timeout"):
+                item.output_timeout = 60
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item):
+        """Remember the first failed cell of a notebook."""
+        report = yield
+        if report.failed and hasattr(item, "cell_num"):
+            item.parent.failed_cell = getattr(item.parent, "failed_cell", item.cell_num)
+        return report
+
+    def pytest_runtest_setup(self, item):
+        """Skip what stands after a failed cell: its errors would hide the first one."""
+        failed = getattr(item.parent, "failed_cell", None)
+        if failed is not None:
+            pytest.skip(f"cell {failed} of this notebook failed")
+
+
+def pytest_configure(config):
+    """Register the hooks for every folder on the command line."""
+    config.pluginmanager.register(NotebookCells())

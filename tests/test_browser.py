@@ -1,0 +1,170 @@
+"""Lesson 1 as a learner meets it: JupyterLab in a real browser, all cells run, the widget moved.
+
+BROWSER_SCREENSHOT=page.png keeps a picture of the last state.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LESSON = "notebooks/01_imbalance_phenomenon.ipynb"
+TOKEN = "a-token-for-this-test-alone"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",  # root, as in a container, has no sandbox
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SETTINGS = {
+    # Off-screen cells stay in the page, so that every output can be looked at.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
+STDERR = '[data-mime-type="application/vnd.jupyter.stderr"]'
+ALL_RUN_OR_ERROR = f"""() => {{
+    const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+    const done = prompts.length > 0 && prompts.every(prompt => /\\d/.test(prompt.textContent));
+    return done || document.querySelector('{ERRORS}') !== null;
+}}"""
+
+
+def cannot_run(reason):
+    """Skip on a learner's machine; fail on CI, which installs what is needed."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def browser():
+    """Headless Chromium."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        cannot_run("playwright is not installed: pip install -e '.[dev]'")
+    with sync_playwright() as playwright:
+        found = [path for name in BROWSERS if (path := shutil.which(name))]
+        path = (found or [playwright.chromium.executable_path])[0]
+        if not Path(path).exists():
+            cannot_run("no browser is installed: apt install chromium, or playwright install")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab that serves a copy of the notebooks, outputs removed."""
+    ignored = shutil.ignore_patterns(".ipynb_checkpoints")
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=ignored)
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    lesson = nbformat.read(tmp_path / LESSON, as_version=4)
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(lesson, tmp_path / LESSON)
+    for name, values in SETTINGS.items():
+        settings = tmp_path / f"settings/@jupyterlab/{name}.jupyterlab-settings"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(json.dumps(values))
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--no-browser", "--allow-root", f"--IdentityProvider.token={TOKEN}"]
+    options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    folders = {"SETTINGS": "JUPYTERLAB_SETTINGS_DIR", "WORKSPACES": "JUPYTERLAB_WORKSPACES_DIR"}
+    folders |= {"CONFIG": "JUPYTER_CONFIG_DIR", "DATA": "JUPYTER_DATA_DIR"}
+    own = {variable: str(tmp_path / name.lower()) for name, variable in folders.items()}
+    address = f"http://127.0.0.1:{port}"
+    log = tmp_path / "jupyterlab.log"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            cwd=tmp_path,
+            env={**os.environ, **own},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for_server(server, address, log)
+        yield address
+    finally:
+        server.terminate()  # it stops its kernels first
+        server.wait(timeout=60)
+
+
+def wait_for_server(server, address, log):
+    """Return when the server answers; fail with its log when it does not within a minute."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urlopen(Request(f"{address}/api/status", headers={"Authorization": f"token {TOKEN}"}))
+            return
+        except URLError:
+            time.sleep(0.2)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def idle(page, timeout):
+    """Wait until the status bar says that the kernel is connected and has nothing to do."""
+    page.get_by_text("| Idle").wait_for(timeout=timeout)
+
+
+def pictures(cell):
+    """The sources of all images that a cell shows."""
+    return cell.locator("img").evaluate_all("images => images.map(image => image.src)")
+
+
+def complaints(page):
+    """The text of every error, and of all that was written on stderr."""
+    return page.locator(f"{ERRORS}, {STDERR}").all_inner_texts()
+
+
+@pytest.fixture
+def page(browser, lab):
+    """Lesson 1, open in JupyterLab, its kernel started."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(f"{lab}/lab/tree/{LESSON}?token={TOKEN}")
+    page.wait_for_selector(".jp-CodeCell .jp-InputPrompt", state="attached", timeout=60_000)
+    idle(page, 60_000)
+    yield page
+    if screenshot := os.environ.get("BROWSER_SCREENSHOT"):
+        page.screenshot(path=screenshot)
+
+
+def test_lesson_1_runs_and_its_widget_moves(page):
+    page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
+    page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(ALL_RUN_OR_ERROR, timeout=300_000)
+    idle(page, 60_000)
+    assert complaints(page) == []
+
+    cell = page.locator(".jp-CodeCell:has(.noUi-handle)").first
+    handle = cell.locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    cell.locator("img").first.wait_for()
+    before = pictures(cell)
+    handle.focus()
+    at_its_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    handle.press("Home" if at_its_end else "End")
+    deadline = time.monotonic() + 30
+    while pictures(cell) in (before, []) and time.monotonic() < deadline:
+        page.wait_for_timeout(200)
+    assert pictures(cell) not in (before, []), "the figure did not change with the slider"
+    assert complaints(page) == []

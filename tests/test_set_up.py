@@ -1,0 +1,245 @@
+""".ci/set-up against fake Pythons: every way it can end, in seconds and without a network."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOOLS = "awk cat cksum cp cut dirname du grep ln mkdir mv readlink rm sh sleep uname".split()
+# Answers as Python does to the four calls of set-up, and writes the last two down.
+PYTHON = """#!/bin/sh
+case "$*" in
+    "-c import sys"*) echo "{version} $0" ;;
+    "-c import venv"*) exit {venv_status} ;;
+    "-m venv "*) echo venv {version} >>calls; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+    "-m pip "*) echo pip {version} >>calls; . "$FAKE/pip" ;;
+    *) exit 99 ;;
+esac
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="set-up is a POSIX shell script")
+
+
+def script(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+class Checkout:
+    """A copy of what set-up reads, in a folder with a space, and a PATH with nothing real on it."""
+
+    def __init__(self, folder):
+        self.root, self.bin = folder / "a checkout", folder / "bin"
+        (self.root / ".ci").mkdir(parents=True)
+        self.bin.mkdir()
+        for name in (".ci/set-up", "pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, self.root / name)
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool))
+        self.disk(gigabytes=50)
+        self.pip("exit 0")
+
+    def python(self, version, name="python3", venv_status=0):
+        script(self.bin / name, PYTHON.format(version=version, venv_status=venv_status))
+
+    def pip(self, lines):
+        script(self.bin / "pip", lines)
+
+    def disk(self, gigabytes):
+        available = gigabytes * 2**20
+        script(self.bin / "df", f"#!/bin/sh\necho head\necho disk 0 0 {available} 0% /\n")
+
+    def start(self, **environment):
+        return subprocess.Popen(
+            [self.root / ".ci/set-up"],
+            cwd=self.root.parent,
+            env={"PATH": str(self.bin), "FAKE": str(self.bin), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def set_up(self, **environment):
+        """Run to the end; return the exit status and what was said."""
+        process = self.start(**environment)
+        out, err = process.communicate(timeout=30)
+        assert not (self.root / ".venv.lock").is_symlink()
+        return process.returncode, out + err
+
+    def calls(self):
+        """The calls of venv and pip since the last look, such as ["venv 3.12", "pip 3.12"]."""
+        log = self.root / "calls"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.write_text("")
+        return lines
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    checkout = Checkout(tmp_path)
+    checkout.python("3.12")
+    return checkout
+
+
+def assert_one_sentence(said, *parts):
+    last = said.strip().splitlines()[-1]
+    assert last.endswith((".", "'."))
+    for part in parts:
+        assert part in last
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) <= 2  # "Installing ..." may stand before it
+
+
+def test_builds_once_and_then_has_nothing_to_do(checkout):
+    status, said = checkout.set_up()
+    assert status == 0 and said.endswith("Ready.\n")
+    assert checkout.calls() == ["venv 3.12", "pip 3.12"]
+    assert checkout.set_up() == (0, "")
+    assert checkout.set_up(PYTHON="python3") == (0, "")
+    assert checkout.calls() == []
+
+
+def test_no_python(checkout):
+    (checkout.bin / "python3").unlink()
+    status, said = checkout.set_up()
+    assert status == 1
+    assert_one_sentence(said, "needs Python 3.10 to 3.13", "found none", "install one")
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.1", "3.9", "3.14"])
+def test_python_too_old_or_too_new(checkout, version):
+    checkout.python(version)
+    status, said = checkout.set_up()
+    assert status == 1
+    assert_one_sentence(said, "needs Python 3.10 to 3.13", f"found Python {version} as python3")
+
+
+def test_looks_further_than_an_unfit_python3(checkout):
+    checkout.python("3.14")
+    checkout.python("3.11", name="python3.11")
+    assert checkout.set_up()[0] == 0
+    assert checkout.calls() == ["venv 3.11", "pip 3.11"]
+
+
+def test_named_python_that_does_not_run(checkout):
+    status, said = checkout.set_up(PYTHON="python3.12")
+    assert status == 1
+    assert_one_sentence(said, "found none as python3.12", "name one that you have")
+
+
+def test_python_without_venv(checkout):
+    checkout.python("3.12", venv_status=1)
+    status, said = checkout.set_up()
+    assert status == 1
+    assert_one_sentence(said, "has no venv module", "apt install python3.12-venv")
+
+
+def test_another_python_rebuilds(checkout):
+    checkout.python("3.11", name="python3.11")
+    checkout.set_up()
+    checkout.calls()
+    assert checkout.set_up(PYTHON="python3.11")[0] == 0
+    assert checkout.calls() == ["venv 3.11", "pip 3.11"]
+    assert checkout.set_up() == (0, "")  # what is there is kept
+    assert checkout.calls() == []
+
+
+def test_changed_constraints_install_without_a_rebuild(checkout):
+    checkout.set_up()
+    checkout.calls()
+    with (checkout.root / "constraints.txt").open("a") as file:
+        file.write("# newer\n")
+    assert checkout.set_up()[0] == 0
+    assert checkout.calls() == ["pip 3.12"]
+
+
+def test_moved_folder_is_rebuilt(checkout):
+    checkout.set_up()
+    checkout.calls()
+    checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
+    assert checkout.set_up()[0] == 0
+    assert checkout.calls() == ["venv 3.12", "pip 3.12"]
+
+
+def test_broken_venv_is_rebuilt(checkout):
+    checkout.set_up()
+    checkout.calls()
+    (checkout.root / ".venv/bin/python").unlink()
+    assert checkout.set_up()[0] == 0
+    assert checkout.calls() == ["venv 3.12", "pip 3.12"]
+
+
+def test_no_disk_space(checkout):
+    checkout.disk(gigabytes=2)
+    status, said = checkout.set_up()
+    assert status == 1
+    assert_one_sentence(said, "GB of free disk space", "found 2 GB", "free some")
+    assert checkout.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("OSError: [Errno 28] No space left on device", "The disk became full"),
+        ("WARNING: Retrying after NewConnectionError: name resolution", "network does not answer"),
+        ("ReadTimeoutError: Read timed out.", "network does not answer"),
+        ("ERROR: something else", "see the last lines of .venv/set-up.log"),
+    ],
+)
+def test_failed_install_is_told_in_a_sentence_and_repaired(checkout, words, sentence):
+    checkout.pip(f"echo '{words}' >&2; exit 1")
+    status, said = checkout.set_up()
+    assert status == 1
+    assert_one_sentence(said, sentence, "run the same command again")
+    assert words in (checkout.root / ".venv/set-up.log").read_text()
+    checkout.calls()
+    checkout.pip("exit 0")
+    assert checkout.set_up()[0] == 0
+    assert checkout.calls() == ["venv 3.12", "pip 3.12"]
+
+
+def wait_for_pip(checkout):
+    deadline = time.monotonic() + 10
+    while not (checkout.root / "pip-runs").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (checkout.root / "pip-runs").exists()
+
+
+def test_interrupted_set_up_is_repaired(checkout):
+    checkout.pip(": >pip-runs; exec sleep 30")
+    process = checkout.start()
+    wait_for_pip(checkout)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    _, said = process.communicate(timeout=10)
+    assert process.returncode != 0
+    assert "Interrupted: run the same command again" in said
+    checkout.calls()
+    checkout.pip("exit 0")
+    assert checkout.set_up()[0] == 0
+    assert checkout.calls() == ["venv 3.12", "pip 3.12"]
+
+
+def test_two_at_once_install_once(checkout):
+    checkout.pip(": >pip-runs; sleep 0.5")
+    first = checkout.start()
+    wait_for_pip(checkout)
+    status, said = checkout.set_up()
+    assert status == 0
+    assert f"Waiting for the set-up of process {first.pid}" in said
+    assert first.wait() == 0
+    first.communicate()
+    assert checkout.calls() == ["venv 3.12", "pip 3.12"]
+
+
+def test_lock_of_a_dead_process_is_ignored(checkout):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (checkout.root / ".venv.lock").symlink_to(str(dead.pid))
+    assert checkout.set_up()[0] == 0
