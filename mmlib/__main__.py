@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def main(words: list[str] | None = None) -> int:
         if arguments.command == "train":
             train(arguments)
         else:
-            write_tables(arguments.out)
+            write_tables(arguments.out, processes=os.cpu_count())
     except (ValueError, OSError) as error:
         print(f"mmlib: {error}", file=sys.stderr)
         return 2

@@ -62,16 +62,47 @@ def plot_curves(
         )
 
 
+def plot_shared_error() -> Figure:
+    """Two chains, one sum, one loss: what the joint network of lesson 1 sends back to whom."""
+    figure, axes = plt.subplots(figsize=(9, 3.4))
+    box = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": "0.3"}
+
+    def say(x: float, y: float, text: str) -> None:
+        axes.text(x, y, text, ha="center", va="center", fontsize=12, bbox=box)
+
+    def arrow(start: tuple, end: tuple, color: str, width: float = 1.5) -> None:
+        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": width})
+
+    for y, m, modality in ((2, "a", "audio"), (0, "v", "visual")):
+        color, away = MODALITY_COLORS[modality], y + (0.75 if y else -0.75)
+        for x, text in ((0, f"$x^{m}$"), (2, rf"encoder $\varphi_{m}$"), (4.3, f"$W_{m} h_{m}$")):
+            say(x, y, text)
+        arrow((0.35, y), (1.15, y), color)
+        arrow((2.85, y), (3.7, y), color)
+        arrow((4.95, y), (6.1, 1.3 if y else 0.7), color)
+        axes.plot((7.9, 7.9, 2), (1.45 if y else 0.55, away, away), color="0.4", lw=3)
+        arrow((2, away), (2, 2.35 if y else -0.35), "0.4", 3)
+    say(6.4, 1, "$z$")
+    say(8, 1, "loss $L(z, y)$")
+    arrow((6.7, 1), (7.1, 1), "black")
+    axes.text(5, 3.0, "back: $p - e_y$", ha="center", fontsize=12)
+    axes.text(5, -1.15, "back: the same $p - e_y$", ha="center", fontsize=12)
+    axes.set(xlim=(-0.6, 9), ylim=(-1.4, 3.3))
+    axes.axis("off")
+    return figure
+
+
 def plot_gallery(
     pictures: Sequence[np.ndarray], spectrograms: Sequence[np.ndarray], titles: Sequence[str]
 ) -> Figure:
     """Pictures, `(H, W)`, above their spectrograms, `(bands, frames)`."""
     count = len(titles)
     figure, axes = plt.subplots(2, count, figsize=(1.5 * count, 3.6), squeeze=False)
+    sharp = {"interpolation": "nearest"}  # also keeps the file small: equal pixels compress
     for i, title in enumerate(titles):
-        axes[0, i].imshow(pictures[i], cmap="gray", vmin=0, vmax=1)
+        axes[0, i].imshow(pictures[i], cmap="gray", vmin=0, vmax=1, **sharp)
         axes[0, i].set_title(title, fontsize=11)
-        axes[1, i].imshow(spectrograms[i], cmap="cividis", origin="lower", aspect="auto")
+        axes[1, i].imshow(spectrograms[i], cmap="cividis", origin="lower", aspect="auto", **sharp)
         for row in (0, 1):
             axes[row, i].set(xticks=[], yticks=[])
     axes[0, 0].set_ylabel("picture")

@@ -6,10 +6,13 @@ Every lesson's table is made by `write_tables`; a killed run goes on where it wa
 import json
 import os
 import platform
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -29,7 +32,7 @@ SEEDS = range(5)
 TUNING_SEEDS = range(100, 103)  # validation only; apart from the seeds of the tables
 KEY = ["scenario", "method", "epochs", "options", "seed"]
 
-RATES = [0.02, 0.05, 0.1, 0.2]
+RATES = [0.02, 0.05, 0.1, 0.2, 0.4]
 GRID = {
     "joint": {"lr": RATES},
     "joint-unimodal": {"lr": RATES, "unimodal_weight": [0.3, 1.0, 3.0]},
@@ -65,7 +68,8 @@ def run(
     scores["macro_f1"] = macro_f1(logits["fused"], held_out.target)
     probes = probe_encoders(trained.model, train, held_out)
     scores |= {f"probe_{m}": probe for m, probe in probes.items()}
-    scores["seconds"] = sum(row["seconds"] for row in history)
+    if split == "test":  # runs of the tuning stand beside other work; their seconds tell nothing
+        scores["seconds"] = sum(row["seconds"] for row in history)
     scores["samples"] = sum(row["samples"] for row in history)
     return {name: round(float(value), 4) for name, value in scores.items()}
 
@@ -76,16 +80,23 @@ def _data(split: str, scenario: str, seed: int) -> AVDigits:
 
 
 def write_tables(
-    folder: Path, seeds=SEEDS, tuning_seeds=TUNING_SEEDS, epochs: int = EPOCHS
+    folder: Path,
+    seeds: Sequence[int] = SEEDS,
+    tuning_seeds: Sequence[int] = TUNING_SEEDS,
+    epochs: int = EPOCHS,
+    processes: int = 1,
 ) -> None:
-    """Make or complete `tuning.csv` (validation) and `baselines.csv` (test) in `folder`."""
+    """Make or complete `tuning.csv` (validation) and `baselines.csv` (test) in `folder`.
+
+    With `processes` above 1 whole runs stand side by side, one thread each.
+    """
     grid = [
         ("imbalanced", method, epochs, dict(zip(options, values, strict=True)), seed)
         for method, options in GRID.items()
         for values in product(*options.values())
         for seed in tuning_seeds
     ]
-    tuning = _complete(folder / "tuning.csv", grid, split="val")
+    tuning = _complete(folder / "tuning.csv", grid, "val", processes)
     chosen = choose(tuning)
     chosen |= {name: chosen[base] | change for name, (base, change) in CONTROLS.items()}
     rows = [
@@ -94,7 +105,7 @@ def write_tables(
         for method, options in chosen.items()
         for seed in seeds
     ]
-    draw_phenomenon(_complete(folder / "baselines.csv", rows, split="test"), folder)
+    draw_phenomenon(_complete(folder / "baselines.csv", rows, "test", processes), folder)
 
 
 def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
@@ -133,7 +144,7 @@ def choose(tuning: pd.DataFrame) -> dict[str, dict]:
     }
 
 
-def _complete(path: Path, wanted: list[tuple], split: str) -> pd.DataFrame:
+def _complete(path: Path, wanted: list[tuple], split: str, processes: int) -> pd.DataFrame:
     """Keep the rows of `path` that are wanted, run the others, save after every one."""
     keys = [(s, m, e, json.dumps(o, sort_keys=True), seed) for s, m, e, o, seed in wanted]
     done = {}
@@ -141,12 +152,22 @@ def _complete(path: Path, wanted: list[tuple], split: str) -> pd.DataFrame:
         for row in pd.read_csv(path).to_dict("records"):
             done[tuple(row[column] for column in KEY)] = row
     missing = [key for key in keys if key not in done]
-    for key in tqdm(missing, desc=path.name, disable=not missing):
-        scenario, method, epochs, options, seed = key
-        scores = run(method, scenario, seed, json.loads(options), epochs, split)
+    jobs = [(m, s, seed, json.loads(options), e, split) for s, m, e, options, seed in missing]
+    finished = zip(missing, _run_all(jobs, processes), strict=True)
+    for key, scores in tqdm(finished, desc=path.name, total=len(jobs), disable=not jobs):
         done[key] = dict(zip(KEY, key, strict=True)) | scores
         _save(path, [done[key] for key in keys if key in done], split)
     return pd.DataFrame([done[key] for key in keys])
+
+
+def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
+    """The scores of each job, in order."""
+    if processes == 1:
+        yield from (run(*job) for job in jobs)
+    elif jobs:
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(processes, spawn, torch.set_num_threads, (1,)) as pool:
+            yield from pool.map(run, *zip(*jobs, strict=True))
 
 
 def _save(path: Path, rows: list[dict], split: str) -> None:
@@ -160,7 +181,7 @@ def _save(path: Path, rows: list[dict], split: str) -> None:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in packages},
         "processor": platform.machine(),
-        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
     }
     for target, text in (
         (path, pd.DataFrame(rows).to_csv(index=False)),

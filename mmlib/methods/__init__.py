@@ -9,7 +9,7 @@ from mmlib.training import Method, seeded
 
 METHODS = {
     "joint": (ConcatFusion, Joint, {}),
-    "joint-unimodal": (ConcatFusion, Joint, {"unimodal_weight": 1.0}),
+    "joint-unimodal": (ConcatFusion, Joint, {"unimodal_weight": 3.0}),
     "ensemble": (LateFusion, Ensemble, {}),
     "ogm-ge": (ConcatFusion, OGMGE, {}),
     # controls
@@ -27,13 +27,14 @@ def make_method(
     device: torch.device | str = "cpu",
     **options,
 ) -> Method:
-    """The method of that name over these encoders, heads initialised from `seed`, on `device`.
+    """The method of that name over these encoders, on `device`.
 
-    `options` go to the method's class (`lr`, `alpha`...). Raises `ValueError` for an unknown name.
+    Heads, and what the method itself draws at random, come from `seed`. `options` go to the
+    method's class (`lr`, `alpha`...). Raises `ValueError` for an unknown name.
     """
     if name not in METHODS:
         raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")
     fusion, method, settings = METHODS[name]
     with seeded(seed):
         model = fusion(encoders, classes).to(device)
-    return method(model, epochs, **settings | options)
+    return method(model, epochs, seed=seed, **settings | options)

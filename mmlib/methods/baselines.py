@@ -20,7 +20,12 @@ class Joint:
     """
 
     def __init__(
-        self, model: nn.Module, epochs: int, lr: float = 0.05, unimodal_weight: float = 0.0
+        self,
+        model: nn.Module,
+        epochs: int,
+        lr: float = 0.2,
+        unimodal_weight: float = 0.0,
+        seed: int = 0,
     ):
         if lr <= 0 or unimodal_weight < 0:
             raise ValueError(
@@ -29,6 +34,8 @@ class Joint:
         self.model, self.epochs, self.lr = model, epochs, lr
         self.unimodal_weight = unimodal_weight
         self.optimizer = torch.optim.SGD(model.parameters(), lr, 0.9, weight_decay=1e-4)
+        # for what a method draws at random itself
+        self.generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
 
     def plan(self, epoch: int) -> None:
         cosine_rate(self.optimizer, self.lr, epoch, self.epochs)
@@ -62,11 +69,16 @@ class Joint:
         return self.model(inputs)
 
     def state_dict(self) -> dict:
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
 
     def load_state_dict(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
 
 
 class Ensemble(Joint):
@@ -93,16 +105,15 @@ class OGMGE(Joint):
         self,
         model: nn.Module,
         epochs: int,
-        lr: float = 0.05,
+        lr: float = 0.2,
         alpha: float = 0.1,
         noise: bool = True,
         modulated_epochs: int | None = None,
         seed: int = 0,
     ):
-        super().__init__(model, epochs, lr)
+        super().__init__(model, epochs, lr, seed=seed)
         self.alpha, self.noise = alpha, noise
         self.modulated_epochs = epochs if modulated_epochs is None else modulated_epochs
-        self.generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
         self.active = True
 
     def plan(self, epoch: int) -> None:
@@ -126,13 +137,6 @@ class OGMGE(Joint):
         if self.noise:
             noise = torch.empty_like(gradient).normal_(generator=self.generator)
             gradient.add_(deviation * noise)
-
-    def state_dict(self) -> dict:
-        return super().state_dict() | {"generator": self.generator.get_state()}
-
-    def load_state_dict(self, state: dict) -> None:
-        super().load_state_dict(state)
-        self.generator.set_state(state["generator"])
 
 
 def unimodal_loss(logits: Mapping[str, Tensor], target: Tensor) -> Tensor:
