@@ -5,81 +5,78 @@ import torch
 from torch import Tensor, nn
 
 
-class ConcatFusion(nn.Module):
+class Fusion(nn.Module):
+    """What both fusions share: one encoder for each modality, a `classify` for their features.
+
+    `encoders` maps modality names to modules with a `features` attribute, their width.
+    """
+
+    def __init__(self, encoders: dict[str, nn.Module]):
+        super().__init__()
+        self.encoders = nn.ModuleDict(encoders)
+
+    def features(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`{modality: (B, d)}`; `KeyError` for a modality that `inputs` lacks."""
+        missing = [m for m in self.encoders if m not in inputs]
+        if missing:
+            raise KeyError(
+                f"inputs lack {', '.join(map(repr, missing))}; given: "
+                f"{', '.join(map(repr, inputs)) or 'none'}; mask a modality with `keep` instead"
+            )
+        return {m: encoder(inputs[m]) for m, encoder in self.encoders.items()}
+
+    def classify(
+        self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Logits of features; `keep[m]`, `(B,)` bool, is False where modality m is masked."""
+        raise NotImplementedError
+
+    def forward(
+        self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Logits of a batch, see `classify`."""
+        return self.classify(self.features(inputs), keep)
+
+
+class ConcatFusion(Fusion):
     """One linear layer on the concatenated features: `z = sum over m of W_m h_m + b`.
 
     A modality's own logits are those of the layer with all other features set to zero,
     `z_m = W_m h_m + b`, so it needs no head of its own (masking as Wei et al., CVPR 2024; Peng et
-    al., CVPR 2022, give each modality `b / 2` instead). `encoders` maps modality names to modules
-    with a `features` attribute.
+    al., CVPR 2022, give each modality `b / 2` instead).
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int):
-        super().__init__()
-        self.encoders = nn.ModuleDict(encoders)
+        super().__init__(encoders)
         self.widths = [encoder.features for encoder in self.encoders.values()]
         self.head = nn.Linear(sum(self.widths), classes)
 
-    def features(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`{modality: (B, d)}`; `KeyError` for a modality that `inputs` lacks."""
-        return encode(self.encoders, inputs)
-
     def classify(
         self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Logits of features; `keep[m]`, `(B,)` bool, is False where modality m is masked."""
-        parts = {
-            m: features[m] @ weight.T
-            for m, weight in zip(self.encoders, self.head.weight.split(self.widths, 1), strict=True)
-        }
+        """See `Fusion.classify`."""
+        weights = self.head.weight.split(self.widths, 1)
+        parts = {m: features[m] @ W.T for m, W in zip(self.encoders, weights, strict=True)}
         logits = {m: part + self.head.bias for m, part in parts.items()}
         return logits | {"fused": add_kept(parts, keep) + self.head.bias}
 
-    def forward(
-        self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """Logits of a batch, see `classify`."""
-        return self.classify(self.features(inputs), keep)
 
-
-class LateFusion(nn.Module):
+class LateFusion(Fusion):
     """One linear head for each modality; the fused logits are the sum of theirs.
 
-    With one modality it is an ordinary classifier. Arguments as in `ConcatFusion`.
+    With one modality it is an ordinary classifier.
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int):
-        super().__init__()
-        self.encoders = nn.ModuleDict(encoders)
+        super().__init__(encoders)
         self.heads = nn.ModuleDict({m: nn.Linear(e.features, classes) for m, e in encoders.items()})
-
-    def features(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`{modality: (B, d)}`; `KeyError` for a modality that `inputs` lacks."""
-        return encode(self.encoders, inputs)
 
     def classify(
         self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """Logits of features; `keep[m]`, `(B,)` bool, is False where modality m is masked."""
+        """See `Fusion.classify`."""
         logits = {m: head(features[m]) for m, head in self.heads.items()}
         return logits | {"fused": add_kept(logits, keep)}
-
-    def forward(
-        self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """Logits of a batch, see `classify`."""
-        return self.classify(self.features(inputs), keep)
-
-
-def encode(encoders: nn.ModuleDict, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Features of every modality, `{modality: (B, d)}`; `KeyError` for one that is not there."""
-    missing = [m for m in encoders if m not in inputs]
-    if missing:
-        raise KeyError(
-            f"inputs lack {', '.join(map(repr, missing))}; given: "
-            f"{', '.join(map(repr, inputs)) or 'none'}; mask a modality with `keep` instead"
-        )
-    return {m: encoder(inputs[m]) for m, encoder in encoders.items()}
 
 
 def add_kept(parts: dict[str, Tensor], keep: dict[str, Tensor] | None) -> Tensor:

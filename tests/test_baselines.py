@@ -109,11 +109,14 @@ def test_ensemble_trains_each_network_as_if_it_were_alone(batch):
 
 
 def test_unimodal_losses_are_added(batch):
-    plain, more = (make_method(name, encoders(), 10, 1) for name in ("joint", "joint-unimodal"))
+    plain = make_method("joint", encoders(), 10, 1)
+    more = make_method("joint-unimodal", encoders(), 10, 1, unimodal_weight=0.5)
     logits = plain.model.eval()(batch[0])
     alone = sum(F.cross_entropy(logits[m], batch[1]) for m in ("audio", "visual"))
     torch.testing.assert_close(unimodal_loss(logits, batch[1]), alone)
-    torch.testing.assert_close(more.loss(logits, batch[1]), plain.loss(logits, batch[1]) + alone)
+    torch.testing.assert_close(
+        more.loss(logits, batch[1]), plain.loss(logits, batch[1]) + 0.5 * alone
+    )
 
 
 def test_ogm_without_noise_scales_convolutions_and_nothing_else(batch):
