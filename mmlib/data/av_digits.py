@@ -91,7 +91,7 @@ class AVDigits:
         self._draws = [_draw(split, scenario, seed, i) for i in range(size)]
         pictures, clutter = zip(*map(_picture, self._draws), strict=True)
         self.inputs = {
-            "audio": self.audio_input(torch.stack([_waveform(draw) for draw in self._draws])),
+            "audio": _standardised(_spectrograms(self._draws), scenario),
             "visual": torch.from_numpy(np.stack(pictures)).unsqueeze(1),
         }
         self.target = torch.tensor([draw.digit for draw in self._draws])
@@ -118,8 +118,7 @@ class AVDigits:
 
     def audio_input(self, waveform: Tensor) -> Tensor:
         """What the audio encoder takes, made from sound: `(..., 6400)` to `(..., 1, 40, 51)`."""
-        mean, deviation = _audio_statistics(self.scenario)
-        return ((log_mel(waveform, SAMPLE_RATE) - mean) / deviation).unsqueeze(-3)
+        return _standardised(log_mel(waveform, SAMPLE_RATE), self.scenario)
 
 
 @dataclass(frozen=True)
@@ -288,6 +287,18 @@ def _clips_of(split: str) -> list[np.ndarray]:
 @lru_cache(maxsize=len(SCENARIOS))
 def _audio_statistics(scenario: str) -> tuple[float, float]:
     """Mean and deviation of the log-mel over 1,000 training pairs (seed 0) of a scenario."""
-    sound = torch.stack([_waveform(_draw("train", scenario, 0, i)) for i in range(1000)])
-    spectrogram = log_mel(sound, SAMPLE_RATE)
-    return spectrogram.mean().item(), spectrogram.std().item()
+    spectrograms = _spectrograms([_draw("train", scenario, 0, i) for i in range(1000)])
+    return spectrograms.mean().item(), spectrograms.std().item()
+
+
+def _standardised(spectrograms: Tensor, scenario: str) -> Tensor:
+    mean, deviation = _audio_statistics(scenario)
+    return ((spectrograms - mean) / deviation).unsqueeze(-3)
+
+
+def _spectrograms(draws: list[_Draw], at_once: int = 200) -> Tensor:
+    """Log-mel of each pair, `(N, 40, 51)`; a few at once, since the sound itself is large."""
+    parts = [draws[i : i + at_once] for i in range(0, len(draws), at_once)]
+    return torch.cat(
+        [log_mel(torch.stack([_waveform(draw) for draw in part]), SAMPLE_RATE) for part in parts]
+    )
