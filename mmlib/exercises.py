@@ -70,7 +70,10 @@ def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -
     fused = features @ weight.T + logits["fused"]
     F.cross_entropy(fused, target).backward()
     wanted = features.grad
-    given = _result(answer, weight, fused.detach(), target)
+    try:
+        given = _result(answer, weight, fused.detach(), target)
+    except RuntimeError as error:
+        raise AssertionError(f"samples are rows, so (B, K) @ (K, d): {error}") from error
     if given.shape != wanted.shape:
         raise AssertionError(
             f"the result is {tuple(given.shape)}, but a gradient has its feature's shape, "
@@ -94,6 +97,8 @@ def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], float]) -> 
 
     audio, visual = score(logits["audio"]), score(logits["visual"])
     given = _result(answer, logits["audio"], logits["visual"], target)
+    if isinstance(given, dict):
+        raise AssertionError("give one number, rho_a, not a dict")
     if torch.as_tensor(given).numel() != 1:
         raise AssertionError("give one number for the batch: sum over i before you divide")
     for wrong, hint in (
@@ -123,7 +128,10 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
     weights = {"audio": 0.5, "visual": 2.0}
     terms = {m: F.cross_entropy(z, target) for m, z in logits.items()}
     alone = 0.5 * terms["audio"] + 2.0 * terms["visual"]
-    given = _result(answer, logits, target, weights)
+    try:
+        given = _result(answer, logits, target, weights)
+    except KeyError as error:
+        raise AssertionError("loop over weights: logits also holds 'fused'") from error
     if _agrees(given.detach(), alone.detach()):
         raise AssertionError("the fused loss is missing: it has weight 1")
     if _agrees(given.detach(), sum(terms.values()).detach()):
@@ -132,8 +140,13 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
         raise AssertionError("not CE(z) + sum of w_m CE(z_m), each a mean over the batch")
     if not given.requires_grad:
         raise AssertionError("no gradient flows: do not detach, and do not call .item()")
-    three = {m: z.detach() for m, z in logits.items()} | {"text": logits["audio"].detach()}
-    _result(answer, three, target, weights | {"text": 1.0})
+    others = {"text": logits["audio"], "depth": logits["visual"], "fused": logits["fused"]}
+    try:
+        renamed = answer(others, target, {"text": 0.5, "depth": 2.0})
+    except KeyError as error:
+        raise AssertionError(f"it knows {error} only: take the names from weights") from error
+    if not _agrees(renamed.detach(), given.detach()):
+        raise AssertionError("the result changes with the modalities' names: use those of weights")
 
 
 @_exercise("Exercise 4, a paired interval")
@@ -152,6 +165,7 @@ def check_paired_interval(answer: Callable[[Sequence[float], Sequence[float]], t
         (unpaired, "this is the unpaired interval: take differences first, seed by seed"),
         (1.96 * d.std(ddof=1) / np.sqrt(5), "five seeds are few: use t with n - 1, not 1.96"),
         (half * np.sqrt(4 / 5), "divide the squared deviations by n - 1 (ddof=1)"),
+        (half * stats.t.ppf(0.95, 4) / stats.t.ppf(0.975, 4), "2.5 % on each side: t at 0.975"),
         (half * np.sqrt(5), "the deviation of a mean is smaller by the square root of n"),
     ):
         if np.isclose(given[2] - given[0], wrong, rtol=1e-3):
@@ -176,3 +190,5 @@ def check_optimizer(answer: Callable[[nn.Module, float, float], torch.optim.Opti
             raise AssertionError(f"{name} has learning rate {rates[id(parameter)]}, not {wanted}")
     if any(group["momentum"] != 0.9 for group in optimizer.param_groups):
         raise AssertionError("keep the momentum of 0.9, or the comparison changes two things")
+    if any(group["weight_decay"] != 1e-4 for group in optimizer.param_groups):
+        raise AssertionError("keep the weight decay of 1e-4 of the loop in section 3")

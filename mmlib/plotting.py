@@ -85,8 +85,8 @@ def plot_shared_error() -> Figure:
     say(6.4, 1, "$z$")
     say(8, 1, "loss $L(z, y)$")
     arrow((6.7, 1), (7.1, 1), "black")
-    axes.text(5, 3.0, "back: $p - e_y$", ha="center", fontsize=12)
-    axes.text(5, -1.15, "back: the same $p - e_y$", ha="center", fontsize=12)
+    axes.text(5, 3.0, r"back: $p - e_y$, through $W_a^\top$", ha="center", fontsize=12)
+    axes.text(5, -1.15, r"back: the same $p - e_y$, through $W_v^\top$", ha="center", fontsize=12)
     axes.set(xlim=(-0.6, 9), ylim=(-1.4, 3.3))
     axes.axis("off")
     return figure

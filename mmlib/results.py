@@ -12,8 +12,9 @@ from datetime import date
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import product
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -124,8 +125,9 @@ def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
         ax.plot((0, 1), pairs.T, style["marker"], color=style["color"], ms=6, alpha=0.6)
         for x, mean in enumerate(pairs.mean(0)):
             ax.plot((x - 0.15, x + 0.15), (mean, mean), color="0.2", lw=2.5)
-            ax.text(x, mean + 5, f"{mean:.0f} %", ha="center", fontsize=13, weight="bold")
-        ax.set(title=title, ylabel=f"{label} on test (%)", xlim=(-0.5, 1.5), ylim=(0, 100))
+            top = pairs[:, x].max() + 3
+            ax.text(x, top, f"{mean:.0f} %", ha="center", fontsize=13, weight="bold")
+        ax.set(title=title, ylabel=f"{label} on test (%)", xlim=(-0.5, 1.5), ylim=(0, 105))
         ax.set(xticks=(0, 1), xticklabels=("trained together\nwith the sound", f"trained {name}"))
     beside = folder / "phenomenon.part.png"
     figure.savefig(beside, dpi=110)
@@ -166,8 +168,14 @@ def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
         yield from (run(*job) for job in jobs)
     elif jobs:
         spawn = get_context("spawn")
-        with ProcessPoolExecutor(processes, spawn, torch.set_num_threads, (1,)) as pool:
+        with ProcessPoolExecutor(processes, spawn, _start_worker) as pool:
             yield from pool.map(run, *zip(*jobs, strict=True))
+
+
+def _start_worker() -> None:
+    """One thread, and no life after the parent's: a killed one cannot tell its workers."""
+    torch.set_num_threads(1)
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def _save(path: Path, rows: list[dict], split: str) -> None:

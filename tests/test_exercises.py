@@ -35,6 +35,13 @@ def make_optimizer(model, lr, factor):
     return torch.optim.SGD([{"params": rest}, visual], lr, momentum=0.9, weight_decay=1e-4)
 
 
+def without_decay(model, lr, factor):
+    optimizer = make_optimizer(model, lr, factor)
+    for group in optimizer.param_groups:
+        group["weight_decay"] = 0.0
+    return optimizer
+
+
 RIGHT = {
     exercises.check_feature_gradient: feature_gradient,
     exercises.check_imbalance_ratio: imbalance_ratio,
@@ -88,6 +95,8 @@ WRONG = [
         "true class",
     ),
     (exercises.check_imbalance_ratio, lambda a, v, y: same(a, y) / same(v, y), "one number"),
+    (exercises.check_imbalance_ratio, lambda a, v, y: {"audio": 1.0}, "not a dict"),
+    (exercises.check_feature_gradient, lambda W, z, y: W.T @ z, "samples are rows"),
     (
         exercises.check_weighted_loss,
         lambda z, y, w: weighted_loss(z, y, w) - F.cross_entropy(z["fused"], y),
@@ -99,6 +108,18 @@ WRONG = [
         "weights are not used",
     ),
     (exercises.check_weighted_loss, lambda z, y, w: weighted_loss(z, y, w).detach(), "gradient"),
+    (
+        exercises.check_weighted_loss,
+        lambda z, y, w: sum(
+            F.cross_entropy(z[m], y) * {"fused": 1, **w}[m] for m in ("audio", "visual", "fused")
+        ),
+        "names from weights",
+    ),
+    (
+        exercises.check_weighted_loss,
+        lambda z, y, w: sum(w[m] * F.cross_entropy(z[m], y) for m in z),
+        "also holds 'fused'",
+    ),
     (exercises.check_weighted_loss, lambda z, y, w: 2 * weighted_loss(z, y, w), "not CE"),
     (
         exercises.check_paired_interval,
@@ -120,6 +141,11 @@ WRONG = [
         exercises.check_optimizer,
         lambda model, lr, factor: torch.optim.SGD(model.parameters(), lr, 0.9),
         "learning rate",
+    ),
+    (
+        exercises.check_optimizer,
+        without_decay,
+        "weight decay",
     ),
     (
         exercises.check_optimizer,
@@ -149,6 +175,7 @@ def test_interval_variants():
         (lambda a, b: unpaired * ((a.var(ddof=1) + b.var(ddof=1)) / 5) ** 0.5, "unpaired"),
         (lambda a, b: t * (a - b).std() / 5**0.5, "ddof=1"),
         (lambda a, b: t * (a - b).std(ddof=1), "square root of n"),
+        (lambda a, b: stats.t.ppf(0.95, 4) * (a - b).std(ddof=1) / 5**0.5, "2.5 %"),
     ):
         with pytest.raises(AssertionError, match=hint):
             exercises.check_paired_interval(with_half(half))
