@@ -15,6 +15,7 @@ from itertools import product
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -40,11 +41,22 @@ GRID = {
     "ensemble": {"lr": RATES},
     "ogm-ge": {"lr": RATES, "alpha": [0.1, 0.3, 0.8]},
 }
-# a control takes the options of the method it controls, and what it changes
+
+
+class Control(NamedTuple):
+    """A row beside a method: what is trained, with whose options, changed how, how many times as
+    long."""
+
+    method: str
+    options_of: str
+    change: dict = {}
+    times: int = 1
+
+
 CONTROLS = {
-    "joint-late": ("joint", {}),
-    "joint, 30 epochs": ("joint", {}),
-    "ogm-ge-noise": ("ogm-ge", {"alpha": 0.0}),
+    "joint-late": Control("joint-late", "joint"),
+    "joint, 30 epochs": Control("joint", "joint", times=2),
+    "ogm-ge-noise": Control("ogm-ge-noise", "ogm-ge", {"alpha": 0.0}),
 }
 SCENARIOS = ("imbalanced", "balanced", "flipped")
 
@@ -60,9 +72,8 @@ def run(
     train, held_out = (_data(part, scenario, seed) for part in ("train", split))
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
-    trained = make_method(
-        method.split(",")[0], encoders, len(train.classes), epochs, seed, **options
-    )
+    name = CONTROLS[method].method if method in CONTROLS else method
+    trained = make_method(name, encoders, len(train.classes), epochs, seed, **options)
     history = fit(trained, train, epochs, seed=seed, progress=False)
     logits = collect(trained.predict, held_out)
     scores = {m: accuracy(logits[m], held_out.target) for m in logits}
@@ -99,11 +110,13 @@ def write_tables(
     ]
     tuning = _complete(folder / "tuning.csv", grid, "val", processes)
     chosen = choose(tuning)
-    chosen |= {name: chosen[base] | change for name, (base, change) in CONTROLS.items()}
+    arms = {method: (epochs, options) for method, options in chosen.items()}
+    for name, control in CONTROLS.items():
+        arms[name] = (control.times * epochs, chosen[control.options_of] | control.change)
     rows = [
-        (scenario, method, 2 * epochs if "30" in method else epochs, options, seed)
+        (scenario, method, *arm, seed)
         for scenario in SCENARIOS
-        for method, options in chosen.items()
+        for method, arm in arms.items()
         for seed in seeds
     ]
     draw_phenomenon(_complete(folder / "baselines.csv", rows, "test", processes), folder)

@@ -132,6 +132,8 @@ def _shares(count: int, batch_size: int, generator: torch.Generator) -> Iterator
             f"batch_size {batch_size} does not split over {world_size()} processes; "
             f"give a multiple of {world_size()}"
         )
+    if count < world_size():
+        raise ValueError(f"{count} samples to visit; give a data set and a plan that hold some")
     order = torch.randperm(count, generator=generator)
     order = order[: count - count % world_size()]
     for rows in order.split(batch_size):

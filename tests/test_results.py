@@ -64,7 +64,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(results, "run", run)
     monkeypatch.setattr(results, "GRID", {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}})
-    monkeypatch.setattr(results, "CONTROLS", {"joint-late": ("joint", {})})
+    monkeypatch.setattr(results, "CONTROLS", {"joint-late": results.Control("joint", "joint")})
     whole, stopped = tmp_path / "whole/results", tmp_path / "stopped/results"
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):

@@ -86,6 +86,11 @@ def test_bad_epochs():
         fit(method(), toy(), 0, progress=False)
 
 
+def test_nothing_to_visit():
+    with pytest.raises(ValueError, match="0 samples to visit"):
+        fit(method(), toy(0), 1, progress=False)
+
+
 def test_history_tells_what_happened():
     history = fit(method(), toy(), 4, 8, evaluate=lambda m: {"answer": 42.0}, progress=False)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]

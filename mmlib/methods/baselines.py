@@ -98,20 +98,20 @@ class OGMGE(Joint):
     After backward each convolution gradient `g` of encoder m becomes `k_m g + e`, with `k_m` from
     `ogm_ge_coefficients` and `e ~ N(0, std(g)^2)`; `noise=False` leaves `e` out (OGM). Use SGD: an
     adaptive optimiser undoes the scaling. `modulated_epochs` is the number of epochs, from the
-    first, in which it acts (`None`: all). Under `torchrun` the scores are each process's own.
+    first, in which it acts (`None`: all); `options` are those of `Joint`. Under `torchrun` the
+    scores are each process's own.
     """
 
     def __init__(
         self,
         model: nn.Module,
         epochs: int,
-        lr: float = 0.2,
         alpha: float = 0.1,
         noise: bool = True,
         modulated_epochs: int | None = None,
-        seed: int = 0,
+        **options,
     ):
-        super().__init__(model, epochs, lr, seed=seed)
+        super().__init__(model, epochs, **options)
         self.alpha, self.noise = alpha, noise
         self.modulated_epochs = epochs if modulated_epochs is None else modulated_epochs
         self.active = True
