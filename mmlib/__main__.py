@@ -32,7 +32,7 @@ def train(arguments: argparse.Namespace) -> None:
     for encoder in encoders.values():
         use_precision(encoder, arguments.precision, device)
     method = make_method(
-        arguments.method, encoders, len(train.classes), arguments.epochs, seed, device=device
+        arguments.method, encoders, len(train.classes), arguments.epochs, seed, device, train
     )
 
     def score(method, dataset=val):

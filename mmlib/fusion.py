@@ -15,15 +15,23 @@ class Fusion(nn.Module):
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
 
-    def features(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`{modality: (B, d)}`; `KeyError` for a modality that `inputs` lacks."""
+    def features(
+        self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """`{modality: (B, d)}`; `KeyError` for a modality that `inputs` lacks.
+
+        A masked modality, `keep[m]` False, is not encoded: its feature is zero, and it costs
+        nothing, neither time nor a place in the statistics of batch normalisation.
+        """
         missing = [m for m in self.encoders if m not in inputs]
         if missing:
             raise KeyError(
                 f"inputs lack {', '.join(map(repr, missing))}; given: "
                 f"{', '.join(map(repr, inputs)) or 'none'}; mask a modality with `keep` instead"
             )
-        return {m: encoder(inputs[m]) for m, encoder in self.encoders.items()}
+        if keep is None:
+            return {m: encoder(inputs[m]) for m, encoder in self.encoders.items()}
+        return {m: _encode_kept(e, inputs[m], keep[m]) for m, e in self.encoders.items()}
 
     def classify(
         self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
@@ -35,7 +43,15 @@ class Fusion(nn.Module):
         self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Logits of a batch, see `classify`."""
-        return self.classify(self.features(inputs), keep)
+        return self.classify(self.features(inputs, keep), keep)
+
+
+def _encode_kept(encoder: nn.Module, x: Tensor, kept: Tensor) -> Tensor:
+    """Features of the kept rows, zeros in the others: `(B, ...)` to `(B, d)`."""
+    features = x.new_zeros(len(x), encoder.features)
+    if kept.any():
+        features[kept] = encoder(x[kept])
+    return features
 
 
 class ConcatFusion(Fusion):

@@ -17,10 +17,15 @@ Inputs = dict[str, Tensor]
 
 
 class Plan(NamedTuple):
-    """Which samples an epoch visits, `(V,)`, and `keep[m]`, `(V,)` bool, False where masked."""
+    """Which samples an epoch visits, `(V,)`, and `keep[m]`, `(V,)` bool, False where masked.
+
+    `looked_at` counts the samples that went through the network, without gradients, to make the
+    plan: a cost that the visits do not show.
+    """
 
     index: Tensor
     keep: dict[str, Tensor] | None = None
+    looked_at: int = 0
 
 
 class Method(Protocol):
@@ -64,10 +69,11 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `method` and return its history, one dict an epoch.
 
-    A row holds `epoch` (from 1), `seconds` of training, `samples` visited, the means of what `step`
-    logged, and what `evaluate(method)` returned. With `checkpoint` the state is saved after every
-    epoch; `resume` goes on from that file to the weights that an undisturbed run reaches. Under
-    `torchrun` each process takes its share of every batch.
+    A row holds `epoch` (from 1), `seconds` of training, `samples` visited and `looked_at` (see
+    `Plan`), the means of what `step` logged, and what `evaluate(method)` returned. With
+    `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
+    weights that an undisturbed run reaches. Under `torchrun` each process takes its share of every
+    batch.
 
     Raises `ValueError` for a wrong batch size or number of epochs, or one that the processes cannot
     share; `FileExistsError` for a checkpoint that is there when `resume` is off.
@@ -87,7 +93,7 @@ def fit(
                 inputs, target = take(dataset, index, device)
                 logs.append(method.step(inputs, target, index.to(device), keep))
         row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started}
-        row |= {"samples": len(plan.index)}
+        row |= {"samples": len(plan.index), "looked_at": plan.looked_at}
         row |= {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
         history.append(row | (evaluate(method) if evaluate else {}))
         if checkpoint and rank() == 0:
@@ -259,14 +265,31 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def sum_over_processes(values: Tensor) -> Tensor:
+    """`values` added up, in place, over the processes of `torchrun`; as given in an ordinary run.
+
+    What every process has to decide alike (whom to re-sample, what to add) is decided on such sums.
+    """
+    if world_size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
 def average_gradients(module: nn.Module) -> None:
     """Mean of the gradients over the processes of `torchrun`; does nothing in an ordinary run.
 
-    A method calls it last before the optimiser's step, after it has changed the gradients.
+    A method calls it last before the optimiser's step, after it has changed the gradients. A
+    parameter that got none in this process, but one in another (all of a modality masked in this
+    share of a batch), counts as 0.
     """
     if world_size() == 1:
         return
-    for parameter in module.parameters():
-        if parameter.grad is not None:
-            dist.all_reduce(parameter.grad)
+    parameters = list(module.parameters())
+    device = parameters[0].device
+    used = torch.tensor([float(p.grad is not None) for p in parameters], device=device)
+    for parameter, processes in zip(parameters, sum_over_processes(used).tolist(), strict=True):
+        if processes:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            sum_over_processes(parameter.grad)
             parameter.grad /= world_size()

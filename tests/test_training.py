@@ -47,7 +47,7 @@ def toy(size=40):
 def method(name="joint", epochs=4, modalities=("audio", "visual", "rear")):
     with seeded(0):
         encoders = {m: Linear() for m in modalities}
-    return make_method(name, encoders, 5, epochs)
+    return make_method(name, encoders, 5, epochs, dataset=toy())
 
 
 def weights(method):
@@ -291,12 +291,13 @@ def torchrun(tmp_path, name, batch):
     )
 
 
-def test_two_processes_of_torchrun_train_as_one(tmp_path):
-    done = torchrun(tmp_path, "joint-unimodal", 8)
+@pytest.mark.parametrize("name", ["joint-unimodal", "valuation", "boosting"])
+def test_two_processes_of_torchrun_train_as_one(name, tmp_path):
+    done = torchrun(tmp_path, name, 8)
     assert done.returncode == 0, done.stderr
     first, second = (torch.load(tmp_path / f"{i}.pt", weights_only=True) for i in (0, 1))
     assert torch.equal(first, second)
-    alone = method("joint-unimodal")
+    alone = method(name)
     fit(alone, toy(), 3, 8, progress=False)
     torch.testing.assert_close(first, weights(alone), rtol=1e-4, atol=1e-5)
 

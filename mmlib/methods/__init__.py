@@ -5,6 +5,8 @@ from torch import nn
 
 from mmlib.fusion import ConcatFusion, LateFusion
 from mmlib.methods.baselines import OGMGE, Ensemble, Joint
+from mmlib.methods.boosting import BoostedFusion, Boosting
+from mmlib.methods.valuation import Valuation
 from mmlib.training import Method, seeded
 
 METHODS = {
@@ -12,9 +14,16 @@ METHODS = {
     "joint-unimodal": (ConcatFusion, Joint, {"unimodal_weight": 3.0}),
     "ensemble": (LateFusion, Ensemble, {}),
     "ogm-ge": (ConcatFusion, OGMGE, {}),
+    "valuation": (ConcatFusion, Valuation, {}),
+    "valuation-modality": (ConcatFusion, Valuation, {"level": "modality"}),
+    "boosting": (BoostedFusion, Boosting, {}),
     # controls
     "joint-late": (LateFusion, Joint, {}),
     "ogm-ge-noise": (ConcatFusion, OGMGE, {"alpha": 0.0}),
+    "valuation-random-samples": (ConcatFusion, Valuation, {"level": "random-samples"}),
+    "valuation-random": (ConcatFusion, Valuation, {"level": "random"}),
+    "boosting-base": (BoostedFusion, Boosting, {"every": None}),
+    "boosting-frozen": (BoostedFusion, Boosting, {"train_new": False}),
 }
 
 
@@ -25,16 +34,23 @@ def make_method(
     epochs: int,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    dataset=None,
     **options,
 ) -> Method:
     """The method of that name over these encoders, on `device`.
 
-    Heads, and what the method itself draws at random, come from `seed`. `options` go to the
-    method's class (`lr`, `alpha`...). Raises `ValueError` for an unknown name.
+    Heads, and what the method itself draws at random, come from `seed`. `dataset` is the training
+    data: methods that plan by its samples (`valuation`) need it, the others ignore it. `options` go
+    to the method's class (`lr`, `alpha`...). Raises `ValueError` for an unknown name or a data set
+    that is needed and not given.
     """
     if name not in METHODS:
         raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")
     fusion, method, settings = METHODS[name]
+    if getattr(method, "needs_dataset", False):
+        if dataset is None:
+            raise ValueError(f"{name} plans by the training samples; give make_method a dataset")
+        options["dataset"] = dataset
     with seeded(seed):
         model = fusion(encoders, classes).to(device)
     return method(model, epochs, seed=seed, **settings | options)

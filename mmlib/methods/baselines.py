@@ -44,7 +44,7 @@ class Joint:
         self, inputs: Inputs, target: Tensor, index: Tensor, keep: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         self.model.train()
-        logits = self.model(inputs, keep)
+        logits = self.logits(inputs, keep)
         loss = self.loss(logits, target)
         self.optimizer.zero_grad()
         loss.backward()
@@ -52,6 +52,10 @@ class Joint:
         average_gradients(self.model)
         self.optimizer.step()
         return {"loss": loss.detach()} | log
+
+    def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
+        """Logits of a training batch with some modalities masked."""
+        return self.model(inputs, keep)
 
     def loss(self, logits: dict[str, Tensor], target: Tensor) -> Tensor:
         loss = F.cross_entropy(logits["fused"], target)

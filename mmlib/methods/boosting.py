@@ -1,0 +1,221 @@
+"""Sustained boosting with adaptive classifier assignment (Jiang et al., NeurIPS 2025, "AUG"): the
+weaker modality gets more classifiers on its encoder, all trained together."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmlib.evaluation import check_logits
+from mmlib.fusion import Fusion, add_kept
+from mmlib.methods.baselines import Joint
+from mmlib.training import Inputs, average_gradients, cosine_rate, sum_over_processes
+
+TERMS = ("residual", "all", "previous")
+
+
+def residual_loss(
+    new_logits: Tensor, previous_logits: Tensor, target: Tensor, smoothing: float
+) -> Tensor:
+    """Cross-entropy of the newest classifier against the residual label; a scalar.
+
+    The label `y - smoothing * y * q`, with `q = softmax(previous_logits)` detached, has one entry
+    that is not zero, so this is `mean of (1 - smoothing * q_y) CE(new_logits, y)` (eq. 2 in the
+    form of the released code). Logits are `(B, K)`. Raises `ValueError` for a smoothing outside
+    [0, 1] and for logits that do not fit the target or each other.
+    """
+    _check_smoothing(smoothing)
+    for logits in (new_logits, previous_logits):
+        check_logits(logits, target)
+    q = previous_logits.detach().softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)  # (B,)
+    return ((1 - smoothing * q) * F.cross_entropy(new_logits, target, reduction="none")).mean()
+
+
+def boosting_loss(
+    stage_logits: Sequence[Tensor],
+    target: Tensor,
+    smoothing: float,
+    terms: Sequence[str] = TERMS,
+) -> Tensor:
+    """Loss of one modality's classifiers, oldest first, each `(B, K)`; a scalar (eq. 5).
+
+    Residual loss of the newest + cross-entropy of the sum of all + of the sum without the newest;
+    `terms` names which of the three to add. One classifier gives plain cross-entropy. Raises
+    `ValueError` for no classifier, an unknown term, or what `residual_loss` refuses.
+    """
+    _check_smoothing(smoothing)
+    if not stage_logits or not terms or set(terms) - set(TERMS):
+        raise ValueError(
+            f"{len(stage_logits)} classifiers and terms {tuple(terms)}; give the logits of at "
+            f"least one classifier and one or more of {', '.join(TERMS)}"
+        )
+    everything = sum(stage_logits)
+    check_logits(everything, target)
+    if len(stage_logits) == 1:
+        return F.cross_entropy(everything, target)
+    new, previous = stage_logits[-1], sum(stage_logits[:-1])
+    losses = {
+        "residual": lambda: residual_loss(new, previous, target, smoothing),
+        "all": lambda: F.cross_entropy(everything, target),
+        "previous": lambda: F.cross_entropy(previous, target),
+    }
+    return sum(losses[term]() for term in terms)
+
+
+def weaker_modality(scores: Mapping[str, float], dead_zone: float = 0.01) -> str | None:
+    """The modality to give a classifier to, or `None` if none is clearly behind.
+
+    `scores` are sums or means of the probability of the true class. The lowest is weaker if the
+    others' mean is more than `1 + dead_zone` times as high: with two modalities the released code's
+    ratio; with more, our reading (the first upload adds to all below a share). Raises `ValueError`
+    for fewer than two modalities, a negative score or dead zone, or NaN.
+    """
+    values = {m: float(score) for m, score in scores.items()}
+    if len(values) < 2 or dead_zone < 0 or not all(value >= 0 for value in values.values()):
+        raise ValueError(
+            f"scores are {values} and dead_zone {dead_zone}; give two modalities or more, "
+            "scores >= 0 and a dead zone >= 0"
+        )
+    weak = min(values, key=values.get)
+    others = [value for m, value in values.items() if m != weak]
+    return weak if sum(others) / len(others) > (1 + dead_zone) * values[weak] else None
+
+
+def _check_smoothing(smoothing: float) -> None:
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"smoothing is {smoothing}; give a number in [0, 1] (the paper's lambda)")
+
+
+class BoostedFusion(Fusion):
+    """Configurable classifiers: private first layers, one second layer shared by all.
+
+    `z_m = sum over j of Layer2(ReLU(Layer1_m_j(h_m)))`, section "Configurable classifier" of the
+    paper. `hidden` is the width between the layers, half of the first encoder's by default (512 to
+    256 in the paper). Fused logits are `sum over m of weights[m] z_m`, weights 1 by default.
+    """
+
+    def __init__(self, encoders: dict[str, nn.Module], classes: int, hidden: int | None = None):
+        super().__init__(encoders)
+        hidden = hidden or next(iter(encoders.values())).features // 2
+        self.first = nn.ModuleDict(
+            {m: nn.ModuleList([nn.Linear(e.features, hidden)]) for m, e in encoders.items()}
+        )
+        self.second = nn.Linear(hidden, classes)
+        self.weights = dict.fromkeys(encoders, 1.0)
+
+    def stages(self, modality: str, features: Tensor) -> list[Tensor]:
+        """Logits of each classifier of a modality, oldest first: `(B, d)` to `(B, K)` each."""
+        return [self.second(F.relu(first(features))) for first in self.first[modality]]
+
+    def classify(
+        self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """See `Fusion.classify`."""
+        logits = {m: sum(self.stages(m, features[m])) for m in self.encoders}
+        return logits | {"fused": add_kept({m: self.weights[m] * logits[m] for m in logits}, keep)}
+
+    def add_classifier(self, modality: str, generator: torch.Generator) -> nn.Linear:
+        """Give a modality one more first layer (Xavier normal, bias 0); returns it."""
+        if modality not in self.first:
+            raise ValueError(f"modality is {modality!r}; choose one of {', '.join(self.first)}")
+        old = self.first[modality][0]
+        new = nn.Linear(old.in_features, old.out_features, device=old.weight.device)
+        nn.init.xavier_normal_(new.weight, generator=generator)
+        nn.init.zeros_(new.bias)
+        self.first[modality].append(new)
+        return new
+
+
+class Boosting(Joint):
+    """One update for each modality in turn, and from time to time a classifier for the weaker.
+
+    After the first epoch and then every `every` epochs (`None`: never, the base of the method) the
+    modality that `weaker_modality` names gets a classifier. `start` gives the number of classifiers
+    to begin with. `train_new=False` leaves added classifiers at their random start, as the released
+    code does. `loss_weights` multiplies a modality's loss. Other arguments as in `boosting_loss`,
+    `weaker_modality` and `Joint`.
+    """
+
+    def __init__(
+        self,
+        model: BoostedFusion,
+        epochs: int,
+        smoothing: float = 0.5,
+        every: int | None = 2,
+        dead_zone: float = 0.01,
+        terms: Sequence[str] = TERMS,
+        train_new: bool = True,
+        start: Mapping[str, int] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        **options,
+    ):
+        super().__init__(model, epochs, **options)
+        _check_smoothing(smoothing)
+        self.smoothing, self.every, self.dead_zone = smoothing, every, dead_zone
+        self.terms, self.train_new = tuple(terms), train_new
+        self.loss_weights = dict(loss_weights or {})
+        self.scores = dict.fromkeys(model.encoders, 0.0)
+        self._grow_to(start or {})
+
+    def plan(self, epoch: int) -> None:
+        """Set the rate; where it is time, give the weaker modality a classifier."""
+        if self.every and (epoch == 1 or (epoch and epoch % self.every == 0)):
+            weak = weaker_modality(self.scores, self.dead_zone)
+            if weak is not None:
+                self.add_classifier(weak)
+        cosine_rate(self.optimizer, self.lr, epoch, self.epochs)
+        self.scores = dict.fromkeys(self.scores, 0.0)
+
+    def add_classifier(self, modality: str) -> None:
+        """One more classifier, known to the optimiser from its first step on."""
+        new = self.model.add_classifier(modality, self.generator)
+        if self.train_new:
+            self.optimizer.add_param_group({"params": list(new.parameters())})
+        else:
+            new.requires_grad_(False)
+
+    def _grow_to(self, counts: Mapping[str, int]) -> None:
+        for m, count in counts.items():
+            while len(self.model.first[m]) < count:
+                self.add_classifier(m)
+
+    def step(
+        self, inputs: Inputs, target: Tensor, index: Tensor, keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """One update for each modality, in order; the second layer moves with every one."""
+        self.model.train()
+        features, log = self.model.features(inputs, keep), {}
+        for m, h in features.items():
+            rows = slice(None) if keep is None else keep[m]
+            stages = self.model.stages(m, h[rows])
+            loss = boosting_loss(stages, target[rows], self.smoothing, self.terms)
+            self.optimizer.zero_grad()  # to None, so that the other encoders stand still
+            (self.loss_weights.get(m, 1.0) * loss).backward()
+            average_gradients(self.model)
+            self.optimizer.step()
+            log |= self._watch(m, sum(stages).detach(), target[rows], loss.detach())
+        return log | {"loss": torch.stack([log[f"objective_{m}"] for m in features]).sum()}
+
+    def _watch(self, m: str, z: Tensor, target: Tensor, loss: Tensor) -> dict[str, Tensor]:
+        """Add to the epoch's score of a modality; what to log of it."""
+        confidence = z.softmax(1).gather(1, target.unsqueeze(1)).sum()
+        self.scores[m] += sum_over_processes(confidence.clone()).item()
+        count = torch.tensor(float(len(self.model.first[m])))
+        return {
+            f"loss_{m}": F.cross_entropy(z, target),
+            f"objective_{m}": loss,
+            f"confidence_{m}": confidence / len(target),
+            f"classifiers_{m}": count,
+        }
+
+    def state_dict(self) -> dict:
+        """See `Method.state_dict`."""
+        counts = {m: len(first) for m, first in self.model.first.items()}
+        return super().state_dict() | {"classifiers": counts, "scores": self.scores}
+
+    def load_state_dict(self, state: dict) -> None:
+        """See `Method.load_state_dict`; grows the classifiers that the state holds."""
+        self._grow_to(state["classifiers"])
+        super().load_state_dict(state)
+        self.scores = dict(state["scores"])
