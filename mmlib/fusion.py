@@ -48,7 +48,7 @@ class Fusion(nn.Module):
 
 def _encode_kept(encoder: nn.Module, x: Tensor, kept: Tensor) -> Tensor:
     """Features of the kept rows, zeros in the others: `(B, ...)` to `(B, d)`."""
-    features = x.new_zeros(len(x), encoder.features)
+    features = torch.zeros(len(x), encoder.features, device=x.device)
     if kept.any():
         features[kept] = encoder(x[kept])
     return features

@@ -19,8 +19,8 @@ Inputs = dict[str, Tensor]
 class Plan(NamedTuple):
     """Which samples an epoch visits, `(V,)`, and `keep[m]`, `(V,)` bool, False where masked.
 
-    `looked_at` counts the samples that went through the network, without gradients, to make the
-    plan: a cost that the visits do not show.
+    `looked_at` counts the samples that were judged without gradients to make the plan: a cost that
+    the visits do not show.
     """
 
     index: Tensor

@@ -1,5 +1,7 @@
 """Sustained boosting: the losses' algebra, the assignment rule, growth, and what stands still."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,6 @@ from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
 from mmlib.methods.boosting import (
     BoostedFusion,
-    Boosting,
     boosting_loss,
     residual_loss,
     weaker_modality,
@@ -107,6 +108,7 @@ def test_assignment_rule(scores, wanted):
             "NaN",
         ),
         (lambda: method(smoothing=2), "smoothing is 2"),
+        (lambda: method(every=0), "every is 0"),
         (lambda: method().add_classifier("smell"), "modality is 'smell'; choose one of audio"),
     ],
 )
@@ -233,12 +235,38 @@ def test_three_modalities_and_masked_ones(data):
     inputs = data.inputs | {"rear": data.inputs["visual"].flip(3)}
     trained = method(modalities=("audio", "visual", "rear"), every=1)
     keep = {m: torch.arange(128) % 3 != i for i, m in enumerate(inputs)}
+    with torch.no_grad():
+        z = copy.deepcopy(trained.model).train()(inputs, keep)
     log = trained.step(inputs, data.target, torch.arange(128), keep)
-    assert {"loss_audio", "loss_visual", "loss_rear"} <= set(log)
+    kept = F.cross_entropy(z["audio"][keep["audio"]], data.target[keep["audio"]])
+    torch.testing.assert_close(log["objective_audio"], kept)  # the first to be updated
+    nothing = keep | {"rear": torch.zeros(128, dtype=torch.bool)}
+    with pytest.raises(ValueError, match="rear is masked in a whole batch"):
+        trained.step(inputs, data.target, torch.arange(128), nothing)
     trained.scores = {"audio": 3.0, "visual": 2.0, "rear": 1.0}
     trained.plan(1)
     assert counts(trained) == {"audio": 1, "visual": 1, "rear": 2}
-    assert isinstance(trained, Boosting)
+
+
+def test_a_resumed_run_knows_which_momentum_is_whose(data):
+    trained, again = method(lr=0.1), method(lr=0.1)
+    for modality in ("visual", "audio", "visual"):
+        trained.add_classifier(modality)
+        trained.step(data.inputs, data.target, torch.arange(128))
+    again.load_state_dict(copy.deepcopy(trained.state_dict()))
+    for either in (trained, again):
+        either.step(data.inputs, data.target, torch.arange(128))
+    for a, b in zip(trained.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_growth_leaves_the_global_generator_alone():
+    trained = method()
+    torch.manual_seed(7)
+    wanted = torch.rand(2)
+    torch.manual_seed(7)
+    trained.add_classifier("visual")
+    assert torch.equal(torch.rand(2), wanted)
 
 
 def test_a_class_that_is_missing(data):

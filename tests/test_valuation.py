@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from mmlib.data import AVDigits
-from mmlib.encoders import SmallCNN
+from mmlib.encoders import SmallCNN, TextEncoder
 from mmlib.evaluation import collect
 from mmlib.methods import make_method
 from mmlib.methods.valuation import (
@@ -122,6 +122,9 @@ def test_rate():
     assert resample_rate({"audio": 0.7, "visual": 1.0}, 0.5) == ("audio", pytest.approx(0.1))
     assert resample_rate({"audio": 1.0, "visual": 1.0})[1] == 0
     assert resample_rate({"audio": 2.0, "visual": 0.0}, alpha=9)[1] == 1
+    assert resample_copies({"a": torch.tensor([0.75, 1.25, -1.0])})["a"].tolist() == [1, 0, 4]
+    with pytest.raises(ValueError, match="phi holds NaN"):
+        resample_copies({"a": torch.tensor([torch.nan])})
     assert resample_rate({"a": 1.2, "b": 0.8, "c": 0.4}) == ("c", pytest.approx(0.3))
 
 
@@ -168,10 +171,25 @@ def test_bad_input(call, words):
         call()
 
 
-@pytest.mark.parametrize("option", [{"level": "class"}, {"mask": "logits"}, {"filler": "noise"}])
-def test_unknown_words(option, data):
-    with pytest.raises(ValueError, match="is none of"):
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"level": "class"}, "'class' is none of sample, modality"),
+        ({"mask": "logits"}, "'logits' is none of features, inputs"),
+        ({"filler": "noise"}, "'noise' is none of zero, mean"),
+        ({"share": 0}, "share is 0, warmup 1; give a share"),
+        ({"warmup": -1}, "share is 0.2, warmup -1"),
+    ],
+)
+def test_bad_settings(option, words, data):
+    with pytest.raises(ValueError, match=words):
         valuation(data, **option)
+
+
+def test_a_tiny_data_set_is_still_valued():
+    few = AVDigits("train", size=4)
+    history = fit(valuation(few, name="valuation-modality"), few, 2, 4, progress=False)
+    assert history[1]["looked_at"] == 1
 
 
 def test_the_plan_follows_the_valuation(data):
@@ -212,7 +230,7 @@ def test_modality_level_looks_at_a_fifth_and_copies_the_weaker_alone(data):
     phi = {m: value.mean() for m, value in method.valuate(drawn).items()}
     weak, rate = resample_rate(phi)
     other = {"audio": "visual", "visual": "audio"}[weak]
-    assert plan.looked_at == 60 and plan.keep[weak].all()
+    assert plan.looked_at == 60 and plan.keep[weak].all() and len(plan.index) > 300
     assert len(plan.index) - 300 == int(rate * 300) == (~plan.keep[other]).sum()
 
 
@@ -224,8 +242,9 @@ def test_no_sample_to_copy(data, monkeypatch):
         monkeypatch.setattr(method, "valuate", lambda index: {m: x[index] for m, x in fair.items()})
         plan = method.plan(1)
         assert torch.equal(plan.index, torch.arange(300))
-    history = fit(method, data, 1, 100, progress=False)
-    assert history[0]["samples"] == 300
+    history = fit(method, data, 2, 100, progress=False)
+    assert [row["samples"] for row in history] == [300, 300]
+    assert history[1]["looked_at"] == 300
 
 
 def test_a_masked_copy_moves_one_encoder_only(data):
@@ -262,6 +281,35 @@ def test_what_a_masked_modality_leaves_behind(mask, filler, data):
         wanted = (model if mask == "inputs" else model.classify)(masked)["fused"]
     torch.testing.assert_close(given[::2], whole[::2])
     torch.testing.assert_close(given[1::2], wanted[1::2], rtol=1e-4, atol=1e-5)
+    # what it predicts of the picture alone is what its copies train
+    torch.testing.assert_close(
+        method.predict(inputs)["visual"][1::2], wanted[1::2], rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("filler", ["zero", "mean"])
+def test_a_masked_feature_leaves_no_trace_in_batch_statistics(filler, data):
+    inputs, target = {m: x[:16] for m, x in data.inputs.items()}, data.target[:16]
+    keep = {"audio": torch.arange(16) < 8, "visual": torch.ones(16, dtype=torch.bool)}
+    changed = inputs | {"audio": inputs["audio"].clone()}
+    changed["audio"][8:] = 100.0  # in the masked rows
+    statistics = []
+    for x in (inputs, changed):
+        method = valuation(data, filler=filler)
+        method.fillers = method._means()
+        method.step(x, target, torch.arange(16), keep)
+        statistics.append(method.model.encoders["audio"].layers[1].running_mean.clone())
+    assert torch.equal(*statistics)
+
+
+def test_text_is_masked_too(data):
+    texts = torch.randint(0, 20, (300, 6), generator=torch.Generator().manual_seed(0))
+    both = AVDigits("train", size=300)
+    both.inputs = {"text": texts, "audio": both.inputs["audio"]}
+    with seeded(0):
+        encoders = {"text": TextEncoder(20), "audio": SmallCNN()}
+    method = make_method("valuation", encoders, 10, 2, dataset=both)
+    assert fit(method, both, 2, 64, progress=False)[1]["samples"] > 300
 
 
 def test_three_modalities(three):

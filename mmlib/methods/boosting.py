@@ -41,7 +41,8 @@ def boosting_loss(
     """Loss of one modality's classifiers, oldest first, each `(B, K)`; a scalar (eq. 5).
 
     Residual loss of the newest + cross-entropy of the sum of all + of the sum without the newest;
-    `terms` names which of the three to add. One classifier gives plain cross-entropy. Raises
+    `terms` names which of the three to add. One classifier gives plain cross-entropy, whatever the
+    terms; with `"previous"` alone the newest learns once it is no longer the newest. Raises
     `ValueError` for no classifier, an unknown term, or what `residual_loss` refuses.
     """
     _check_smoothing(smoothing)
@@ -120,7 +121,10 @@ class BoostedFusion(Fusion):
         if modality not in self.first:
             raise ValueError(f"modality is {modality!r}; choose one of {', '.join(self.first)}")
         old = self.first[modality][0]
-        new = nn.Linear(old.in_features, old.out_features, device=old.weight.device)
+        # skip_init: the default initialisation would draw from the global generator
+        new = nn.utils.skip_init(
+            nn.Linear, old.in_features, old.out_features, device=old.weight.device
+        )
         nn.init.xavier_normal_(new.weight, generator=generator)
         nn.init.zeros_(new.bias)
         self.first[modality].append(new)
@@ -133,8 +137,9 @@ class Boosting(Joint):
     After the first epoch and then every `every` epochs (`None`: never, the base of the method) the
     modality that `weaker_modality` names gets a classifier. `start` gives the number of classifiers
     to begin with. `train_new=False` leaves added classifiers at their random start, as the released
-    code does. `loss_weights` multiplies a modality's loss. Other arguments as in `boosting_loss`,
-    `weaker_modality` and `Joint`.
+    code does. `loss_weights` multiplies a modality's loss (not what is logged of it). The released
+    code fuses with 0.4 of the sound and 0.6 of the picture: `model.weights`. Other arguments as in
+    `boosting_loss`, `weaker_modality` and `Joint`. Raises `ValueError` for an `every` below 1.
     """
 
     def __init__(
@@ -152,11 +157,16 @@ class Boosting(Joint):
     ):
         super().__init__(model, epochs, **options)
         _check_smoothing(smoothing)
+        if every is not None and every < 1:
+            raise ValueError(f"every is {every}; give epochs between checks, or None for none")
         self.smoothing, self.every, self.dead_zone = smoothing, every, dead_zone
         self.terms, self.train_new = tuple(terms), train_new
         self.loss_weights = dict(loss_weights or {})
         self.scores = dict.fromkeys(model.encoders, 0.0)
-        self._grow_to(start or {})
+        self.grown: list[str] = []  # modalities in the order in which they got classifiers
+        for m, count in (start or {}).items():
+            for _ in range(count - 1):
+                self.add_classifier(m)
 
     def plan(self, epoch: int) -> None:
         """Set the rate; where it is time, give the weaker modality a classifier."""
@@ -170,15 +180,11 @@ class Boosting(Joint):
     def add_classifier(self, modality: str) -> None:
         """One more classifier, known to the optimiser from its first step on."""
         new = self.model.add_classifier(modality, self.generator)
+        self.grown.append(modality)
         if self.train_new:
             self.optimizer.add_param_group({"params": list(new.parameters())})
         else:
             new.requires_grad_(False)
-
-    def _grow_to(self, counts: Mapping[str, int]) -> None:
-        for m, count in counts.items():
-            while len(self.model.first[m]) < count:
-                self.add_classifier(m)
 
     def step(
         self, inputs: Inputs, target: Tensor, index: Tensor, keep: dict[str, Tensor] | None = None
@@ -188,6 +194,8 @@ class Boosting(Joint):
         features, log = self.model.features(inputs, keep), {}
         for m, h in features.items():
             rows = slice(None) if keep is None else keep[m]
+            if len(target[rows]) == 0:
+                raise ValueError(f"{m} is masked in a whole batch; boosting updates each in turn")
             stages = self.model.stages(m, h[rows])
             loss = boosting_loss(stages, target[rows], self.smoothing, self.terms)
             self.optimizer.zero_grad()  # to None, so that the other encoders stand still
@@ -211,11 +219,12 @@ class Boosting(Joint):
 
     def state_dict(self) -> dict:
         """See `Method.state_dict`."""
-        counts = {m: len(first) for m, first in self.model.first.items()}
-        return super().state_dict() | {"classifiers": counts, "scores": self.scores}
+        own = {"grown": self.grown, "scores": self.scores, "weights": self.model.weights}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: dict) -> None:
         """See `Method.load_state_dict`; grows the classifiers that the state holds."""
-        self._grow_to(state["classifiers"])
+        for modality in state["grown"][len(self.grown) :]:  # as the optimiser's groups stand
+            self.add_classifier(modality)
         super().load_state_dict(state)
-        self.scores = dict(state["scores"])
+        self.scores, self.model.weights = dict(state["scores"]), dict(state["weights"])

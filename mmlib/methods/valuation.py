@@ -76,9 +76,12 @@ def resample_copies(phi: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Extra copies of each sample, `(N,)` whole numbers, that keep that modality alone.
 
     `2 (1 - phi)` where phi is below 1, else 0 (Wei et al.'s thresholds in closed form); with more
-    than two modalities, where phi comes in smaller steps, rounded (our reading).
+    than two modalities, where phi comes in smaller steps, rounded, halves up (our reading). Raises
+    `ValueError` for NaN.
     """
-    return {m: (2 - (2 * value).round()).clamp(min=0).long() for m, value in phi.items()}
+    if any(value.isnan().any() for value in phi.values()):
+        raise ValueError("phi holds NaN; give contributions as shapley_values returns them")
+    return {m: (2.5 - 2 * value + 1e-4).floor().clamp(min=0).long() for m, value in phi.items()}
 
 
 def resample_rate(mean_phi: Mapping[str, float], alpha: float = 1.0) -> tuple[str, float]:
@@ -108,8 +111,12 @@ class Valuation(Joint):
     set and copies random samples by `resample_rate`. Controls: `"random-samples"` makes as many
     copies for each modality as `"sample"` would, of random samples; `"random"` as many in all, of
     random samples and modalities. `mask` says what a masked modality loses, its `"features"` or its
-    `"inputs"`, and `filler` what stands there, `"zero"` or the `"mean"` over training data.
-    `options` are those of `Joint`. Raises `ValueError` for an unknown word.
+    `"inputs"`, and `filler` what stands there, `"zero"` or the `"mean"` over training data; the
+    valuation, the copies and `predict` go by them alike. `options` are those of `Joint`. A plan's
+    `looked_at` counts the samples valued. What a plan draws comes from the global generator, which
+    `fit` seeds for each epoch. Under `torchrun` batch statistics are each process's own.
+
+    Raises `ValueError` for an unknown word, a `share` outside (0, 1] or a negative `warmup`.
     """
 
     needs_dataset = True
@@ -136,6 +143,10 @@ class Valuation(Joint):
         ):
             if value not in known:
                 raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        if not 0 < share <= 1 or warmup < 0:
+            raise ValueError(
+                f"share is {share}, warmup {warmup}; give a share in (0, 1], 0 or more"
+            )
         self.dataset, self.level, self.warmup = dataset, level, warmup
         self.alpha, self.share, self.payoff = alpha, share, payoff
         self.mask, self.filler, self.fillers = mask, filler, {}
@@ -148,7 +159,7 @@ class Valuation(Joint):
         count = len(self.dataset)
         index = torch.arange(count)
         if self.level == "modality":
-            index = torch.randint(count, (int(self.share * count),))
+            index = torch.randint(count, (max(1, int(self.share * count)),))
         phi = self.valuate(index)
         if self.level == "modality":
             weak, rate = resample_rate({m: v.mean() for m, v in phi.items()}, self.alpha)
@@ -177,13 +188,14 @@ class Valuation(Joint):
     def valuate(self, index: Tensor) -> dict[str, Tensor]:
         """Contribution of each modality to the training samples `index`, `(N,)` each."""
         self.model.eval()
-        self._fill()
+        self.fillers = self._means()
         phi = {m: torch.zeros(len(index)) for m in self.model.encoders}
         for rows in torch.arange(len(index)).split(500)[rank() :: world_size()]:
             inputs, target = take(self.dataset, index[rows], self.generator.device)
-            right = {c: _right(z, target) for c, z in self._coalitions(inputs).items()}
+            logits = self._coalitions(inputs)
+            right = {c: _right(z, target).cpu() for c, z in logits.items()}
             for m, value in shapley_values(_payoff(right, self.payoff)).items():
-                phi[m][rows] = value.cpu()
+                phi[m][rows] = value
         return {
             m: sum_over_processes(value.to(self.generator.device)).cpu() for m, value in phi.items()
         }
@@ -192,11 +204,12 @@ class Valuation(Joint):
         """Fused logits of every non-empty set of modalities, the others masked."""
         names = list(self.model.encoders)
         x = inputs if self.mask == "inputs" else self.model.features(inputs)
-        everything = torch.ones(len(next(iter(inputs.values()))), dtype=torch.bool)
+        first = next(iter(inputs.values()))
+        everything = torch.ones(len(first), dtype=torch.bool, device=first.device)
         logits = {}
         for size in range(1, len(names) + 1):
             for kept in combinations(names, size):
-                keep = {m: everything.to(x[m].device) & (m in kept) for m in names}
+                keep = {m: everything & (m in kept) for m in names}
                 filled = self._filled(x, keep)
                 read = self.model if self.mask == "inputs" else self.model.classify
                 logits[frozenset(kept)] = read(filled)["fused"]
@@ -208,18 +221,29 @@ class Valuation(Joint):
             return self.model(inputs, keep)
         if self.mask == "inputs":
             return self.model(self._filled(inputs, keep))
-        return self.model.classify(self._filled(self.model.features(inputs), keep))
+        return self.model.classify(self._filled(self.model.features(inputs, keep), keep))
+
+    @torch.no_grad()
+    def predict(self, inputs: Inputs) -> dict[str, Tensor]:
+        """See `Joint.predict`; a modality's logits are those with the others masked and filled."""
+        self.model.eval()
+        if self.filler == "mean" and not self.fillers:
+            self.fillers = self._means()
+        logits = self._coalitions(inputs)
+        alone = {m: logits[frozenset([m])] for m in self.model.encoders}
+        return alone | {"fused": logits[frozenset(self.model.encoders)]}
 
     def _filled(self, x: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
         shaped = {m: keep[m].view(-1, *[1] * (x[m].dim() - 1)) for m in x}  # (B,) -> (B, 1, ...)
         return {m: torch.where(shaped[m], x[m], self.fillers.get(m, x[m].new_zeros(()))) for m in x}
 
-    def _fill(self) -> None:
+    def _means(self) -> dict[str, Tensor]:
         """With the mean as filler: that of the inputs or features, over the training data."""
-        if self.filler == "zero":
-            return
-        self.fillers = {}
+        means: dict[str, Tensor] = {}
         for inputs, _, _ in batches(self.dataset, 500, device=self.generator.device):
+            if self.filler == "zero":
+                break
             x = inputs if self.mask == "inputs" else self.model.features(inputs)
             for m, value in x.items():
-                self.fillers[m] = self.fillers.get(m, 0) + value.sum(0) / len(self.dataset)
+                means[m] = means.get(m, 0) + value.sum(0) / len(self.dataset)
+        return means
