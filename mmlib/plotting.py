@@ -122,3 +122,74 @@ def plot_intervals(
         mean, range(len(names)), xerr=(mean - low, high - mean), fmt="o", color=color, capsize=4
     )
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+
+
+def plot_coalitions(axes: Axes, right: Mapping[str, bool]) -> None:
+    """The game of lesson 2 for one sample: pay-offs of coalitions, what each joining adds, phi.
+
+    `right` says whether `"audio"` alone, `"visual"` alone and `"fused"` predict the target.
+    """
+    places = {"": (0, 0), "audio": (-1, 1), "visual": (1, 1), "fused": (0, 2)}
+    names = {"": "nobody", "audio": "sound alone", "visual": "picture alone", "fused": "both"}
+    paid = {"": 0} | {c: (1 + (c == "fused")) * int(right[c]) for c in ("audio", "visual", "fused")}
+    joins = (("", "audio"), ("", "visual"), ("audio", "fused"), ("visual", "fused"))
+    phi = {"audio": 0.0, "visual": 0.0}
+    for before, after in joins:
+        joiner = after if after != "fused" else {"audio": "visual", "visual": "audio"}[before]
+        (x0, y0), (x1, y1), color = places[before], places[after], MODALITY_COLORS[joiner]
+        gain = paid[after] - paid[before]
+        phi[joiner] += gain / 2
+        line = {"arrowstyle": "-|>", "color": color, "lw": 3, "shrinkA": 0, "shrinkB": 30}
+        axes.annotate("", (x1, y1), (x0, y0), arrowprops=line)
+        axes.text(
+            (x0 + x1) / 2,
+            (y0 + y1) / 2,
+            f"{gain:+d}",
+            ha="center",
+            va="center",
+            color=color,
+            weight="bold",
+            bbox={"boxstyle": "circle,pad=0.2", "fc": "white", "ec": color},
+        )
+    for coalition, (x, y) in places.items():
+        verdict = "" if not coalition else "right, " if right[coalition] else "wrong, "
+        axes.text(
+            x,
+            y,
+            f"{names[coalition]}\n{verdict}$v$ = {paid[coalition]}",
+            ha="center",
+            va="center",
+            fontsize=11,
+            bbox={"boxstyle": "round,pad=0.4", "fc": "white", "ec": "0.3"},
+        )
+    axes.set(xlim=(-1.7, 1.7), ylim=(-0.4, 2.4))
+    axes.axis("off")
+    axes.set_title(rf"$\phi_a = {phi['audio']:g}$     $\phi_v = {phi['visual']:g}$", fontsize=13)
+
+
+def plot_classifiers(counts: Mapping[str, int]) -> Figure:
+    """Lesson 3's model: encoders, private first layers (`counts` of each), one second layer."""
+    figure, axes = plt.subplots(figsize=(9.5, 3.6))
+    box = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": "0.3"}
+
+    def say(x: float, y: float, text: str, color: str = "0.3") -> None:
+        axes.text(x, y, text, ha="center", va="center", fontsize=12, bbox=box | {"ec": color})
+
+    def arrow(start: tuple, end: tuple, color: str) -> None:
+        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.6})
+
+    say(6.1, 1.5, "Layer 2\n(shared)")
+    for y, (modality, count) in zip((3.1, 0.7), counts.items(), strict=True):
+        letter, color = modality[0], MODALITY_COLORS[modality]
+        say(0, y, f"encoder {letter}", color)
+        out = 2.4 if y > 1.5 else 0.6
+        for j in range(count):
+            height = y + (count - 1) * 0.45 - 0.9 * j
+            say(3, height, rf"Layer 1$^{letter}_{j + 1}$", color)
+            arrow((0.6, y), (2.45, height), color)
+            arrow((3.5, height), (5.6, 1.5 + (0.15 if y > 1.5 else -0.15)), color)
+        arrow((6.6, 1.5), (8.3, out), color)
+        say(8.9, out, rf"$z^{letter}$, its loss", color)
+    axes.set(xlim=(-1, 10), ylim=(-0.7, 3.6))
+    axes.axis("off")
+    return figure

@@ -5,8 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy import stats
+from torch import nn
 
 from mmlib import exercises
+from mmlib.methods.boosting import weaker_modality
+from mmlib.methods.valuation import shapley_values
 
 
 def feature_gradient(weight, logits, target):
@@ -42,7 +45,70 @@ def without_decay(model, lr, factor):
     return optimizer
 
 
+def phi_from_bits(c_a, c_v, c):
+    return c + (c_a - c_v) / 2, c - (c_a - c_v) / 2
+
+
+def shapley(v):
+    phi = shapley_values({c: torch.tensor([x]) for c, x in v.items() if c})
+    return {m: value.item() for m, value in phi.items()}
+
+
+def plan_copies(counts, turned=False):
+    N = len(next(iter(counts.values())))
+    rows = [torch.arange(N).repeat_interleave(count) for count in counts.values()]
+    index = torch.cat([torch.arange(N), *rows])
+    alone = torch.cat([torch.full((len(r),), k) for k, r in enumerate(rows)])
+    kept = {m: (alone == k) != turned for k, m in enumerate(counts)}
+    everything = torch.ones(N, dtype=torch.bool)
+    return index, {m: torch.cat([everything, kept[m]]) for m in counts}
+
+
+def area_under_curve(score, positive, tie=0.5):
+    difference = score[positive][:, None] - score[~positive]
+    return ((difference > 0).double() + tie * (difference == 0)).mean()
+
+
+def soft_contributions(logits, target, paid=2):
+    p = {m: z.softmax(1).gather(1, target[:, None]).squeeze(1) for m, z in logits.items()}
+    half = (p["audio"] - p["visual"]) / 2
+    return {"audio": paid / 2 * p["fused"] + half, "visual": paid / 2 * p["fused"] - half}
+
+
+def residual_label(previous, target, smoothing):
+    y = F.one_hot(target, previous.shape[1])
+    return y - smoothing * y * previous.detach().softmax(1)
+
+
+def grow(model, optimizer, modality, rate=0.03, known=True, keep=True):
+    new = nn.Linear(64, 32)
+    if keep:
+        model.first[modality].append(new)
+    if known:
+        group = {"params": list(new.parameters())} | ({"lr": rate} if rate else {})
+        optimizer.add_param_group(group)
+    return new
+
+
+def missing(fused, alone, rate):
+    return (1 - rate) * fused + rate * sum(alone.values()) / len(alone)
+
+
+def additive_loss(new, previous, target):
+    return F.cross_entropy(previous.detach() + new, target)
+
+
 RIGHT = {
+    exercises.check_phi_from_bits: phi_from_bits,
+    exercises.check_shapley: shapley,
+    exercises.check_plan_copies: plan_copies,
+    exercises.check_auc: area_under_curve,
+    exercises.check_soft_contributions: soft_contributions,
+    exercises.check_residual_label: residual_label,
+    exercises.check_assignment: weaker_modality,
+    exercises.check_grow: grow,
+    exercises.check_missing: missing,
+    exercises.check_additive_loss: additive_loss,
     exercises.check_feature_gradient: feature_gradient,
     exercises.check_imbalance_ratio: imbalance_ratio,
     exercises.check_weighted_loss: weighted_loss,
@@ -152,6 +218,86 @@ WRONG = [
         lambda model, lr, factor: torch.optim.Adam(model.parameters(), lr),
         "torch.optim.SGD",
     ),
+    (exercises.check_phi_from_bits, lambda a, v, c: phi_from_bits(v, a, c), "exchanged"),
+    (exercises.check_phi_from_bits, lambda a, v, c: (c + a - v, c + v - a), "twice too large"),
+    (exercises.check_phi_from_bits, lambda a, v, c: (a, v), "add up to"),
+    (exercises.check_phi_from_bits, lambda a, v, c: (c + 0.0, c + 0.0), "difference must be"),
+    (exercises.check_phi_from_bits, lambda a, v, c: phi_from_bits(a, v, c)[0], "two tensors"),
+    (
+        exercises.check_shapley,
+        lambda v: {m: v[max(v, key=len)] - v[max(v, key=len) - {m}] for m in max(v, key=len)},
+        "comes last",
+    ),
+    (exercises.check_shapley, lambda v: {m: 0.5 * x for m, x in shapley(v).items()}, "add up to"),
+    (
+        exercises.check_shapley,
+        lambda v: {m: v[max(v, key=len)] / len(max(v, key=len)) for m in max(v, key=len)},
+        "shares are not",
+    ),
+    (exercises.check_shapley, lambda v: v[frozenset("x")], "stops with KeyError"),
+    (exercises.check_plan_copies, lambda c: plan_copies(c, turned=True), "turned round"),
+    (exercises.check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "index should be"),
+    (
+        exercises.check_plan_copies,
+        lambda c: (plan_copies(c)[0], {m: k.long() for m, k in plan_copies(c)[1].items()}),
+        "give booleans",
+    ),
+    (exercises.check_auc, lambda s, p: area_under_curve(s, p, tie=0), "ties are missing"),
+    (exercises.check_auc, lambda s, p: area_under_curve(s, p, tie=1), "not in full"),
+    (exercises.check_auc, lambda s, p: area_under_curve(-s, p), "turned round"),
+    (exercises.check_soft_contributions, lambda z, y: soft_contributions(z, y, 1), "paid"),
+    (
+        exercises.check_soft_contributions,
+        lambda z, y: {m: z["fused"].softmax(1)[range(6), y] for m in ("audio", "visual")},
+        "difference must be",
+    ),
+    (
+        exercises.check_residual_label,
+        lambda z, y, s: F.one_hot(y, 4) - s * z.detach().softmax(1),
+        "mask it",
+    ),
+    (exercises.check_residual_label, lambda z, y, s: residual_label(z, y, 1), "not used"),
+    (
+        exercises.check_residual_label,
+        lambda z, y, s: F.one_hot(y, 4) * (1 - s * z.softmax(1)),
+        "detach q",
+    ),
+    (
+        exercises.check_residual_label,
+        lambda z, y, s: F.one_hot(y, 4) * (1 - s * z.detach().softmax(0)),
+        "dim=1",
+    ),
+    (exercises.check_assignment, lambda s, d: min(s, key=s.get), "the answer is None"),
+    (
+        exercises.check_assignment,
+        lambda s, d: min(s, key=s.get) if max(s.values()) > (1 + d) * min(s.values()) else None,
+        "0.51, 'text'.*answer is None",
+    ),
+    (
+        exercises.check_assignment,
+        lambda s, d: "visual" if s["audio"] / s["visual"] > 1 + d else weaker_modality(s, d),
+        "multiply instead",
+    ),
+    (exercises.check_grow, lambda *a: grow(*a, known=False), "as in the released code"),
+    (exercises.check_grow, lambda *a: grow(*a, rate=None), "rate of now"),
+    (exercises.check_grow, lambda *a: grow(*a, keep=False), "append one"),
+    (exercises.check_grow, lambda m, o, name: grow(m, o, "audio"), "append one"),
+    (
+        exercises.check_missing,
+        lambda fused, alone, r: (1 - r) * fused + r / 2 * sum(alone.values()),
+        "divide by n",
+    ),
+    (
+        exercises.check_missing,
+        lambda fused, alone, r: (1 - r) * fused + r * sum(alone.values()),
+        "mean over modalities",
+    ),
+    (
+        exercises.check_additive_loss,
+        lambda new, old, y: F.cross_entropy(new + old, y),
+        "earlier classifiers move",
+    ),
+    (exercises.check_additive_loss, lambda new, old, y: F.cross_entropy(new, y), "added"),
 ]
 
 

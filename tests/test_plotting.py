@@ -47,3 +47,19 @@ def test_figures_show_what_they_are_given():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     drawn = {text.get_text() for text in plotting.plot_shared_error().axes[0].texts}
     assert {"$z$", "loss $L(z, y)$"} <= drawn
+
+
+def test_coalitions_show_pay_offs_gains_and_contributions():
+    _, axes = plt.subplots()
+    plotting.plot_coalitions(axes, {"audio": True, "visual": False, "fused": True})
+    drawn = [text.get_text() for text in axes.texts]
+    assert [text for text in drawn if text[:1] in "+-" and text] == ["+1", "+0", "+1", "+2"]
+    assert "picture alone\nwrong, $v$ = 0" in drawn and "both\nright, $v$ = 2" in drawn
+    assert axes.get_title() == r"$\phi_a = 1.5$     $\phi_v = 0.5$"
+
+
+def test_classifiers_are_drawn_one_by_one():
+    axes = plotting.plot_classifiers({"audio": 1, "visual": 3}).axes[0]
+    drawn = [text.get_text() for text in axes.texts]
+    assert sum("Layer 1$^v" in text for text in drawn) == 3
+    assert sum("Layer 1$^a" in text for text in drawn) == 1
