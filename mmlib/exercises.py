@@ -221,7 +221,7 @@ def check_phi_from_bits(answer: Callable[[Tensor, Tensor, Tensor], tuple[Tensor,
             "the two are exchanged: what the sound gets right counts for the sound"
         )
     if not _agrees(phi_a + phi_v, 2 * c):
-        raise AssertionError("they must add up to v(av) = 2 c in every row")
+        raise AssertionError("they must add up to u(av) = 2 c in every row: both right pays 2")
     if _agrees(phi_a - phi_v, 2 * (c_a - c_v)):
         raise AssertionError("the difference is twice too large: halve c_a - c_v in each")
     if not _agrees(phi_a, wanted[0]):
@@ -247,11 +247,11 @@ def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) 
         if not np.isclose(numbers.sum().item(), v[grand], atol=1e-4):
             raise AssertionError(
                 f"with {len(players)} players the values add up to {numbers.sum():.3f}, not to "
-                f"v of all, {v[grand]:.3f}: check the weight |C|! (n - |C| - 1)! / n!, and that C "
-                "runs over all sets without i, the empty one too"
+                f"u of all, {v[grand]:.3f}: check the weight |C|! (n - |C| - 1)! / n!, and that C "
+                "runs over all sets without m, the empty one too"
             )
         if not _agrees(numbers, torch.cat([wanted[m] for m in players])):
-            raise AssertionError("the sum is right, the shares are not: C must not hold i")
+            raise AssertionError("the sum is right, the shares are not: C must not hold m")
 
 
 @_exercise("Exercise 3, a plan for three modalities")
@@ -314,8 +314,19 @@ def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]
     total = given["audio"] + given["visual"]
     if total.shape == target.shape and _agrees(total, p["fused"]):
         raise AssertionError("both together are paid |C| = 2 times their probability")
+    for wrong, hint in (
+        (logits["fused"].max(1).values, "pay by probability: a softmax of the logits first"),
+        (
+            logits["fused"].softmax(1).max(1).values,
+            "the probability of the target, not the largest",
+        ),
+        (logits["fused"].softmax(0)[range(6), target], "the softmax runs over the classes, dim=1"),
+        ((logits["fused"].argmax(1) == target).double(), "these are the bits; pay by probability"),
+    ):
+        if total.shape == target.shape and _agrees(total, 2 * wrong):
+            raise AssertionError(hint)
     if not _agrees(total, 2 * p["fused"]):
-        raise AssertionError("they must add up to v(av) = 2 p_y of the fused logits")
+        raise AssertionError("they must add up to u(av) = 2 p_y of the fused logits")
     if not _agrees(given["audio"], p["fused"] + (p["audio"] - p["visual"]) / 2):
         raise AssertionError("the difference must be p_y of the sound minus p_y of the picture")
 
@@ -324,7 +335,7 @@ def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]
 def check_residual_label(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     """Lesson 3: `answer(previous_logits, target, smoothing)` is `y - smoothing * y * q`."""
     logits, target = _small_batch()
-    previous = logits["audio"].requires_grad_()
+    previous, target = logits["audio"].requires_grad_(), target.clamp(max=2)  # no class 3 in it
     given = _call(answer, previous, target, 0.4)
     y = F.one_hot(target, 4)
     q = previous.detach().softmax(1)
@@ -354,6 +365,8 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
         ({"audio": 0.5, "visual": 0.5}, 0.0),
         ({"audio": 0.0, "visual": 0.0}, 0.01),
         ({"audio": 0.6, "visual": 0.5}, 0.3),
+        ({"audio": 0.1, "visual": 0.095}, 0.01),
+        ({"audio": 0.6, "visual": 0.5}, 0.15),
         ({"audio": 0.50, "visual": 0.52, "text": 0.9}, 0.2),
         ({"audio": 0.50, "visual": 0.51, "text": 0.60}, 0.15),
     )
@@ -363,6 +376,8 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
             given = answer(scores, dead_zone)
         except ZeroDivisionError as error:
             raise AssertionError("scores may all be 0: multiply instead of dividing") from error
+        except ValueError as error:
+            raise AssertionError(f"scores may hold more than two modalities: {error}") from error
         if given is ...:
             raise _NotStarted
         if given != wanted:
@@ -377,7 +392,8 @@ def check_grow(answer: Callable[[nn.Module, torch.optim.Optimizer, str], nn.Modu
     """Lesson 3: `answer(model, optimizer, modality)` adds a first layer and returns it."""
     model = BoostedFusion({m: SmallCNN() for m in ("audio", "visual")}, 10)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
-    optimizer.param_groups[0]["lr"] = 0.03
+    sum(p.sum() for p in model.parameters()).backward()
+    optimizer.step()
     new = _call(answer, model, optimizer, "visual")
     counts = {m: len(first) for m, first in model.first.items()}
     if counts != {"audio": 1, "visual": 2} or model.first["visual"][-1] is not new:
@@ -391,17 +407,16 @@ def check_grow(answer: Callable[[nn.Module, torch.optim.Optimizer, str], nn.Modu
     if new is old or new.weight is old.weight:
         raise AssertionError("the new layer shares the weights of the first one: make its own")
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    for parameter in new.parameters():
+    for name, parameter in new.named_parameters():
         if id(parameter) not in groups:
             raise AssertionError(
-                "the optimiser does not know the new layer: it takes part in every sum and never "
-                "learns, as in the released code; use optimizer.add_param_group"
+                f"the optimiser does not know the new layer's {name}: it takes part in every sum "
+                "and never learns, as in the released code; use optimizer.add_param_group"
             )
-        if groups[id(parameter)]["lr"] != 0.03:
-            raise AssertionError(
-                "the new layer starts at the rate that the optimiser was made with; give it the "
-                "rate of now, optimizer.param_groups[0]['lr']"
-            )
+    if any(p not in optimizer.state for p in model.second.parameters()):
+        raise AssertionError(
+            "the optimiser has lost its momentum: add a group, do not make it anew"
+        )
 
 
 @_exercise("Exercise 4, accuracy with missing modalities")
@@ -429,7 +444,10 @@ def check_additive_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
     logits, target = _small_batch()
     new, previous = logits["audio"].requires_grad_(), logits["visual"].requires_grad_()
     given = _call(answer, new, previous, target)
-    if not _agrees(given.detach(), F.cross_entropy(new + previous, target).detach()):
+    wanted = F.cross_entropy(new + previous, target).detach()
+    if _agrees(given.detach(), len(target) * wanted):
+        raise AssertionError("a sum over the batch: give the mean")
+    if not _agrees(given.detach(), wanted):
         raise AssertionError("not the cross-entropy of the two logits added, a mean over the batch")
     if not given.requires_grad:
         raise AssertionError("no gradient flows to the newest classifier")

@@ -156,7 +156,7 @@ def plot_coalitions(axes: Axes, right: Mapping[str, bool]) -> None:
         axes.text(
             x,
             y,
-            f"{names[coalition]}\n{verdict}$v$ = {paid[coalition]}",
+            f"{names[coalition]}\n{verdict}$u$ = {paid[coalition]}",
             ha="center",
             va="center",
             fontsize=11,

@@ -80,13 +80,12 @@ def residual_label(previous, target, smoothing):
     return y - smoothing * y * previous.detach().softmax(1)
 
 
-def grow(model, optimizer, modality, rate=0.03, known=True, keep=True):
+def grow(model, optimizer, modality, known=True, keep=True):
     new = nn.Linear(64, 32)
     if keep:
         model.first[modality].append(new)
     if known:
-        group = {"params": list(new.parameters())} | ({"lr": rate} if rate else {})
-        optimizer.add_param_group(group)
+        optimizer.add_param_group({"params": list(new.parameters())})
     return new
 
 
@@ -248,6 +247,16 @@ WRONG = [
     (exercises.check_soft_contributions, lambda z, y: soft_contributions(z, y, 1), "paid"),
     (
         exercises.check_soft_contributions,
+        lambda z, y: {m: z["fused"].softmax(1).amax(1) for m in ("audio", "visual")},
+        "not the largest",
+    ),
+    (
+        exercises.check_soft_contributions,
+        lambda z, y: {m: z["fused"].softmax(0)[range(6), y] for m in ("audio", "visual")},
+        "dim=1",
+    ),
+    (
+        exercises.check_soft_contributions,
         lambda z, y: {m: z["fused"].softmax(1)[range(6), y] for m in ("audio", "visual")},
         "difference must be",
     ),
@@ -279,7 +288,11 @@ WRONG = [
         "multiply instead",
     ),
     (exercises.check_grow, lambda *a: grow(*a, known=False), "as in the released code"),
-    (exercises.check_grow, lambda *a: grow(*a, rate=None), "rate of now"),
+    (
+        exercises.check_grow,
+        lambda m, o, name: (grow(m, o, name, known=False), o.__init__(m.parameters(), 0.1))[0],
+        "lost its momentum",
+    ),
     (exercises.check_grow, lambda *a: grow(*a, keep=False), "append one"),
     (exercises.check_grow, lambda m, o, name: grow(m, o, "audio"), "append one"),
     (
@@ -298,6 +311,24 @@ WRONG = [
         "earlier classifiers move",
     ),
     (exercises.check_additive_loss, lambda new, old, y: F.cross_entropy(new, y), "added"),
+    (exercises.check_additive_loss, lambda new, old, y: 6 * additive_loss(new, old, y), "mean"),
+    (
+        exercises.check_residual_label,
+        lambda z, y, s: residual_label(z, y, s)[:, : int(y.max()) + 1],
+        "give .B, K.",
+    ),
+    (
+        exercises.check_assignment,
+        lambda s, d: (
+            min(s, key=s.get) if sum(s.values()) / len(s) > (1 + d) * min(s.values()) else None
+        ),
+        "0.15 the answer is 'visual'",
+    ),
+    (
+        exercises.check_assignment,
+        lambda s, d: min(s, key=s.get) if max(s.values()) - min(s.values()) > d else None,
+        "the answer is 'visual'",
+    ),
 ]
 
 

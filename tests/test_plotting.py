@@ -54,7 +54,7 @@ def test_coalitions_show_pay_offs_gains_and_contributions():
     plotting.plot_coalitions(axes, {"audio": True, "visual": False, "fused": True})
     drawn = [text.get_text() for text in axes.texts]
     assert [text for text in drawn if text[:1] in "+-" and text] == ["+1", "+0", "+1", "+2"]
-    assert "picture alone\nwrong, $v$ = 0" in drawn and "both\nright, $v$ = 2" in drawn
+    assert "picture alone\nwrong, $u$ = 0" in drawn and "both\nright, $u$ = 2" in drawn
     assert axes.get_title() == r"$\phi_a = 1.5$     $\phi_v = 0.5$"
 
 
