@@ -88,8 +88,7 @@ def test_masked_sample_is_the_other_modality_alone_and_trains_no_encoder(fusion,
     torch.testing.assert_close(masked["fused"][keep["visual"]], full["fused"][keep["visual"]])
     torch.testing.assert_close(masked["fused"][~keep["visual"]], full["audio"][~keep["visual"]])
     model(inputs, {"audio": everything, "visual": ~everything})["fused"].sum().backward()
-    reached = [p.grad.abs().sum().item() for p in model.encoders["visual"].parameters()]
-    assert sum(reached) == 0
+    assert all(p.grad is None for p in model.encoders["visual"].parameters())  # not even encoded
     assert model.encoders["audio"].layers[0].weight.grad.abs().sum() > 0
 
 
