@@ -457,3 +457,356 @@ def check_additive_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
     error = ((new + previous).softmax(1) - F.one_hot(target, 4)) / len(target)
     if not _agrees(new.grad, error.detach()):
         raise AssertionError("the gradient at the new logits is not p - y")
+
+
+@_exercise("Exercise 1, who teaches whom")
+def check_teaching_sets(answer: Callable[[dict[str, Tensor]], dict]) -> None:
+    """Lesson 4: `answer(effective)` is a dict from (teacher, student) to bool `(d,)`."""
+    effective = {
+        "audio": torch.tensor([True, True, False, False, True]),
+        "visual": torch.tensor([True, False, True, False, False]),
+        "text": torch.tensor([False, True, True, False, False]),
+    }
+    for names in (["audio", "visual"], list(effective)):
+        given = _call(answer, {m: effective[m].clone() for m in names})
+        wanted = {(p, q) for p in names for q in names if p != q}
+        if not isinstance(given, dict) or set(given) != wanted:
+            raise AssertionError(
+                f"for {', '.join(names)} the keys must be the {len(wanted)} ordered pairs "
+                "(teacher, student) of different modalities"
+            )
+        for (p, q), dimensions in given.items():
+            if not isinstance(dimensions, Tensor) or dimensions.dtype != torch.bool:
+                raise AssertionError("each set is a tensor of True and False, (d,)")
+            right = effective[p] & ~effective[q]
+            for wrong, hint in (
+                (effective[q] & ~effective[p], "turned round: the key is (teacher, student)"),
+                (effective[p] ^ effective[q], "only where the teacher is effective: not either"),
+                (effective[p] & effective[q], "where both are effective nobody teaches: and not"),
+                (effective[p], "leave out what the student knows: effective[p] & ~effective[q]"),
+            ):
+                if torch.equal(dimensions, wrong) and not torch.equal(wrong, right):
+                    raise AssertionError(hint)
+            if not torch.equal(dimensions, right):
+                raise AssertionError(f"wrong for {p} teaching {q}: {dimensions.tolist()}")
+
+
+@_exercise("Exercise 2, who learns")
+def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]]) -> None:
+    """Lesson 4: `answer(loss, encoders)` names the encoders that get a gradient from `loss`."""
+    generator = torch.Generator().manual_seed(0)
+    encoders = {m: nn.Linear(3, 4) for m in ("audio", "visual")}
+    h = {m: e(torch.randn(5, 3, generator=generator)) for m, e in encoders.items()}
+    cases = (
+        (h["audio"].pow(2).sum(), {"audio"}, "a loss of the sound alone"),
+        ((h["audio"] * h["visual"]).sum(), {"audio", "visual"}, "a loss of both"),
+        ((h["audio"].detach() * h["visual"]).sum(), {"visual"}, "a teacher that is detached"),
+        (0 * h["audio"].sum() + h["visual"].sum(), {"visual"}, "a gradient of zero"),
+    )
+    for loss, wanted, name in cases:
+        for again in (False, True):
+            given = _call(answer, loss, encoders)
+            if not isinstance(given, set | frozenset):
+                raise AssertionError("give a set of names")
+            if given != wanted:
+                second = ", asked a second time" if again else ""
+                raise AssertionError(
+                    f"{name}{second}: {sorted(wanted)} learn, not {sorted(given)}; gradients left "
+                    "in .grad by an earlier loss do not count, None and 0 neither"
+                )
+
+
+@_exercise("Exercise 3, the class-aware loss")
+def check_class_aware_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
+    """Lesson 4: `answer(student, teacher, target, tau)` leaves same-class samples out."""
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(6, 4, generator=generator).requires_grad_() for _ in range(2))
+    target, tau = torch.tensor([0, 1, 0, 2, 1, 0]), 0.8
+    similarity = (student @ teacher.T / tau).detach()
+    same = target[:, None] == target
+    diagonal = torch.eye(6, dtype=torch.bool)
+
+    def loss(s: Tensor, left_out: Tensor) -> Tensor:
+        return F.cross_entropy(s.masked_fill(left_out, -torch.inf), torch.arange(6))
+
+    given = _call(answer, student, teacher, target, tau)
+    wanted = loss(similarity, same & ~diagonal)
+    value = torch.as_tensor(given).detach()
+    for wrong, hint in (
+        (loss(similarity, torch.zeros(6, 6, dtype=torch.bool)), "same-class samples still count"),
+        (loss(similarity * tau, same & ~diagonal), "divide by tau"),
+        (6 * wanted, "a sum over the batch: give the mean"),
+        (loss(similarity.T, same & ~diagonal), "rows are students, columns teachers"),
+        (
+            F.cross_entropy(similarity.masked_fill(same & ~diagonal, 0.0), torch.arange(6)),
+            "a similarity of 0 is still a candidate: use -infinity",
+        ),
+    ):
+        if value.shape == () and torch.isclose(value, wrong, atol=1e-5):
+            raise AssertionError(hint)
+    if not torch.isfinite(value).all():
+        raise AssertionError("not finite: the pair itself, the diagonal, has to stay")
+    if not _agrees(value, wanted):
+        raise AssertionError("not the cross-entropy over the pair and the other classes")
+    if not given.requires_grad:
+        raise AssertionError("no gradient flows to the student")
+    given.backward()
+    if teacher.grad is not None and teacher.grad.any():
+        raise AssertionError("a gradient reaches the teacher: detach it")
+
+
+@_exercise("Exercise 4, certainty by entropy")
+def check_entropy_weights(answer: Callable[[dict, float], dict[str, Tensor]]) -> None:
+    """Lesson 4: `answer(logits, tau)` is softmax(-H / tau) over heads, a dict of `(B,)`."""
+    logits, _ = _small_batch()
+
+    def weights(sign: float, tau: float, dim: int = 1) -> Tensor:
+        H = torch.stack([torch.special.entr(z.softmax(dim)).sum(1) for z in logits.values()])
+        return (sign * H / tau).softmax(0)
+
+    given = _call(answer, logits, 0.5)
+    if not isinstance(given, dict) or set(given) != set(logits):
+        raise AssertionError("give a dict with the names of the heads")
+    result = torch.stack([torch.as_tensor(given[head]) for head in logits])
+    for wrong, hint in (
+        (weights(1, 0.5), "the sign: a large entropy is a small certainty"),
+        (weights(-1, 1.0), "tau_2 is not used"),
+        (weights(-1, 2.0), "divide by tau_2"),
+        (weights(-1, 0.5, 0), "probabilities run over the classes, dim=1"),
+    ):
+        if _agrees(result, wrong):
+            raise AssertionError(hint)
+    if not _agrees(result, weights(-1, 0.5)):
+        raise AssertionError("not softmax(-H / tau_2) over the heads, (B,) each")
+    sure = {"audio": torch.tensor([[1000.0, 0.0]]), "visual": torch.tensor([[0.0, 0.0]])}
+    if any(torch.as_tensor(w).isnan().any() for w in _call(answer, sure, 0.5).values()):
+        raise AssertionError("NaN for a head that is wholly sure: 0 log 0 must be 0")
+
+
+@_exercise("Exercise 5, how far entropy weights can get")
+def check_entropy_bound(answer: Callable[[int, float], float]) -> None:
+    """Lesson 4: `answer(K, tau)` is the largest ratio of two heads' weights."""
+    for K, tau in ((10, 1.0), (6, 1.0), (10, 0.5), (28, 3.0)):
+        given = float(_call(answer, K, tau))
+        if np.isclose(given, np.exp((1 - 1 / K) / tau)):
+            raise AssertionError("this is the bound of the largest probability: how large is H?")
+        if np.isclose(given, np.log(K) / tau):
+            raise AssertionError("a ratio of softmax weights: exp of the difference")
+        if tau != 1 and np.isclose(given, K**tau):
+            raise AssertionError("tau_2 divides the entropy")
+        if not np.isclose(given, K ** (1 / tau)):
+            raise AssertionError(
+                f"for K = {K} and tau_2 = {tau} two heads can differ by a factor of "
+                f"{K ** (1 / tau):.3f}, not {given:.3f}"
+            )
+
+
+def _three_gaussians() -> tuple[Tensor, Tensor, Tensor]:
+    mu = torch.tensor([0.1, 0.4, 0.7], dtype=torch.float64)
+    var = torch.tensor([0.01, 0.09, 0.04], dtype=torch.float64)
+    return mu, var, torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+
+
+@_exercise("Exercise 1, the E step")
+def check_responsibilities(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
+    """Lesson 5: `answer(x, mu, var, pi)` is gamma, `(N, J)`."""
+    mu, var, pi = _three_gaussians()
+    x = torch.tensor([0.0, 0.15, 0.42, 0.8, 1.0], dtype=torch.float64)
+    square = (x[:, None] - mu) ** 2
+    density = torch.exp(-square / (2 * var)) / (2 * torch.pi * var).sqrt()
+    joint = pi * density
+    wanted = joint / joint.sum(1, keepdim=True)
+    given = torch.as_tensor(_call(answer, x, mu, var, pi)).double()
+    if given.shape != wanted.shape:
+        hint = ": transpose it" if given.shape == wanted.T.shape else ""
+        raise AssertionError(f"gamma is {tuple(given.shape)}; give (N, J) = (5, 3){hint}")
+    no_factor = pi * torch.exp(-square / (2 * var))
+    as_deviation = pi * torch.exp(-square / (2 * var**2)) / var
+    for wrong, hint in (
+        (joint, "divide by the sum over the Gaussians: a row adds up to 1"),
+        (joint / joint.sum(0), "normalise over the Gaussians, dim=1, not over the samples"),
+        (density / density.sum(1, keepdim=True), "the weights pi are not used"),
+        (
+            no_factor / no_factor.sum(1, keepdim=True),
+            "the density's factor 1 / sigma is missing: it differs from Gaussian to Gaussian",
+        ),
+        (
+            as_deviation / as_deviation.sum(1, keepdim=True),
+            "var is the variance, not the deviation: do not square it again",
+        ),
+        (joint.softmax(1), "a softmax takes logarithms: log pi + log N"),
+        (wanted.log(), "give probabilities, not their logarithms"),
+    ):
+        if _agrees(given, wrong):
+            raise AssertionError(hint)
+    if not _agrees(given, wanted):
+        raise AssertionError("not pi_j N(x; mu_j, var_j) over its sum")
+    far = torch.tensor([50.0, -50.0], dtype=torch.float64)
+    given = torch.as_tensor(_call(answer, far, mu, var, pi)).double()
+    if not torch.isfinite(given).all():
+        raise AssertionError(
+            "NaN for a value far from every Gaussian: all densities are 0 there; stay with "
+            "logarithms and take their softmax"
+        )
+    if not _agrees(given, torch.eye(3)[[1, 1]]):
+        raise AssertionError("far out the widest Gaussian has it all; do not add a small number")
+
+
+@_exercise("Exercise 2, the M step")
+def check_maximise(answer: Callable[[Tensor, Tensor, float], tuple]) -> None:
+    """Lesson 5: `answer(x, gamma, floor)` is `(mu, var, pi)`."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.tensor([0.0, 0.2, 0.3, 0.7, 0.9, 1.0], dtype=torch.float64)
+    gamma = (2 * torch.randn(6, 2, generator=generator, dtype=torch.float64)).softmax(1)
+    mass = gamma.sum(0)
+    mean = (gamma * x[:, None]).sum(0) / mass
+    variance = (gamma * (x[:, None] - mean) ** 2).sum(0) / mass
+    given = _call(answer, x, gamma, 1e-4)
+    if not isinstance(given, tuple | list) or len(given) != 3:
+        raise AssertionError("give three tensors, (mu, var, pi)")
+    mu, var, pi = (torch.as_tensor(part).double() for part in given)
+    for part, name in ((mu, "mu"), (var, "var"), (pi, "pi")):
+        if part.shape != (2,):
+            raise AssertionError(f"{name} is {tuple(part.shape)}; give (J,) = (2,)")
+    hard = F.one_hot(gamma.argmax(1), 2).double()
+    for part, wrong, hint in (
+        (mu, (gamma * x[:, None]).mean(0), "mu: divide by N_j = the sum of gamma, not by N"),
+        (mu, (gamma * x[:, None]).sum(0), "mu: divide by N_j, the sum of gamma"),
+        (mu, (hard.T @ x) / hard.sum(0), "use gamma itself, not the Gaussian with the largest"),
+        (pi, mass, "pi: N_j / N, so that the weights add up to 1"),
+        (var, (gamma * x[:, None] ** 2).sum(0) / mass, "var: subtract the mean first"),
+        (var, variance.sqrt(), "give variances, not deviations"),
+        (
+            var,
+            (gamma * (x[:, None] - x.mean()) ** 2).sum(0) / mass,
+            "var: around the *new* mean of each Gaussian",
+        ),
+        (var, variance * mass / len(x), "var: divide by N_j, not by N"),
+        (var, variance * mass / (mass - 1), "var: divide by N_j, not by N_j - 1"),
+    ):
+        if _agrees(part, wrong):
+            raise AssertionError(hint)
+    for name, part, wanted in (("mu", mu, mean), ("var", var, variance), ("pi", pi, mass / 6)):
+        if not _agrees(part, wanted):
+            raise AssertionError(f"{name} should be {wanted.tolist()}, not {part.tolist()}")
+    point = torch.tensor([0.3, 0.3, 0.3, 0.9, 0.5, 0.7], dtype=torch.float64)
+    split = torch.tensor([[1.0, 0]] * 3 + [[0, 1.0]] * 3, dtype=torch.float64)
+    var = torch.as_tensor(_call(answer, point, split, 0.01)[1]).double()
+    if var[0] < 0.01:
+        raise AssertionError(f"three equal values have variance {var[0]:.3f}: keep it at floor")
+    if not _agrees(var, torch.tensor([0.01, 0.08 / 3])):
+        raise AssertionError("floor is a lower limit: larger variances stay as they are")
+
+
+@_exercise("Exercise 3, where the posterior turns")
+def check_turning_point(answer: Callable[[Tensor, Tensor, Tensor], float]) -> None:
+    """Lesson 5: `answer(mu, var, pi)` is the gap at which the log-odds have slope 0."""
+    for b, u, weight in (
+        ((0.11, 0.006), (0.62, 0.058), 0.4),
+        ((0.11, 0.006), (0.62, 0.058), 0.9),
+        ((0.34, 0.071), (0.89, 0.006), 0.6),
+    ):
+        mu, var = (torch.tensor(pair, dtype=torch.float64) for pair in zip(b, u, strict=True))
+        pi = torch.tensor([weight, 1 - weight], dtype=torch.float64)
+        given = float(_call(answer, mu, var, pi))
+        wanted = float((mu / var).diff() / (1 / var).diff())
+        by_deviation = float((mu / var.sqrt()).diff() / (1 / var.sqrt()).diff())
+        x = torch.tensor(given, dtype=torch.float64, requires_grad=True)
+        parts = pi.log() - 0.5 * ((x - mu) ** 2 / var + var.log())
+        odds = parts[1] - parts[0]
+        for wrong, hint in (
+            (-wanted, "the sign is turned"),
+            (by_deviation, "the quadratic terms have the variances, not the deviations"),
+            (float((mu * var).diff() / var.diff()), "divide by the variances: mu / var"),
+            (float(mu.mean()), "half-way between the means only if the slopes there agree"),
+        ):
+            if np.isclose(given, wrong, atol=1e-6) and not np.isclose(wrong, wanted):
+                raise AssertionError(hint)
+        if np.isclose(odds.item(), 0, atol=1e-6):
+            raise AssertionError("there r is 1/2; set the derivative to 0, not the log-odds")
+        if not np.isclose(given, wanted, atol=1e-6):
+            slope = torch.autograd.grad(odds, x)[0].item()
+            raise AssertionError(
+                f"for mu {mu.tolist()} and var {var.tolist()} the log-odds have slope {slope:.2f} "
+                f"at {given:.3f}, not 0"
+            )
+
+
+@_exercise("Exercise 4, a shift of the distribution")
+def check_distribution_shift(answer: Callable[[Tensor, Tensor, float, float], Tensor]) -> None:
+    """Lesson 5: `answer(d, r, mu_b, var_b)` is a divergence of Gaussians, a scalar."""
+    generator = torch.Generator().manual_seed(0)
+    d, r = torch.rand(2, 8, generator=generator, dtype=torch.float64)
+    d.requires_grad_()
+    r.requires_grad_()
+    mu_b, var_b = 0.1, 0.02
+
+    def divergence(mean, variance):
+        return 0.5 * ((variance + (mean - mu_b) ** 2) / var_b - 1 - (variance / var_b).log())
+
+    weight = r.detach() / r.detach().sum()
+    mean = (weight * d).sum()
+    variance = (weight * (d - mean) ** 2).sum()
+    wanted = divergence(mean, variance)
+    given = torch.as_tensor(_call(answer, d, r, mu_b, var_b))
+    if given.numel() != 1:
+        raise AssertionError(f"the result is {tuple(given.shape)}; the divergence is one number")
+    turned = 0.5 * ((var_b + (mean - mu_b) ** 2) / variance - 1 + (variance / var_b).log())
+    plain = divergence(d.mean(), d.var(correction=0))
+    for wrong, hint in (
+        (turned, "turned round: sigma_b^2 stands in the denominators"),
+        (2 * wanted, "the factor 1/2 is missing"),
+        (plain, "r is not used: mean and variance are weighted by it"),
+        (
+            divergence((r * d).mean(), (r * (d - (r * d).mean()) ** 2).mean()),
+            "divide by the sum of r, not by the number of samples",
+        ),
+        (divergence(mean, variance.sqrt()), "the formula has variances, not deviations"),
+        (wanted + 0.5, "the - 1 is missing: the divergence of equal Gaussians is 0"),
+    ):
+        if _agrees(given.detach().squeeze(), wrong.detach()):
+            raise AssertionError(hint)
+    if not _agrees(given.detach().squeeze(), wanted.detach()):
+        raise AssertionError(f"{given.item():.3f}, expected {wanted.item():.3f}")
+    if not given.requires_grad:
+        raise AssertionError("no gradient flows: d keeps its own")
+    slope, of_r = torch.autograd.grad(given.squeeze(), (d, r), allow_unused=True)
+    if of_r is not None and of_r.abs().sum() > 0:
+        raise AssertionError("a gradient reaches r: detach it, or posteriors are trained too")
+    (right,) = torch.autograd.grad(wanted, d)
+    if slope is None or not _agrees(slope, right):
+        raise AssertionError("the value is right, the gradient is not: detach nothing but r")
+
+
+@_exercise("Exercise 5, weights for the informed")
+def check_informed_weights(answer: Callable[[Tensor, Tensor, Tensor, int], Tensor]) -> None:
+    """Lesson 5: `answer(r, s_a, s_v, classes)` is the fusion weight, `(B,)`, with mean 1."""
+    r = torch.tensor([0.1, 0.9, 0.2, 0.6, 0.0, 0.5], requires_grad=True)
+    s_a = torch.tensor([0.9, 0.8, 0.05, 0.1, 0.2, 0.02])
+    s_v = torch.tensor([0.8, 0.1, 0.08, 0.7, 0.15, 0.24])
+    given = _call(answer, r, s_a, s_v, 4)
+    wanted = torch.where((s_a > 0.25) | (s_v > 0.25), 2 - r, 1).detach()
+    both = torch.where((s_a > 0.25) & (s_v > 0.25), 2 - r, 1).detach()
+    given = torch.as_tensor(given)
+    if given.shape != r.shape:
+        raise AssertionError(f"weights are {tuple(given.shape)}; give one a sample, (B,)")
+    for wrong, hint in (
+        (wanted, "divide by the mean: otherwise the weights change the learning rate"),
+        ((2 - r).detach(), "that is weights(r)[0] without its mean; who is uninformed has 1"),
+        ((2 - r).detach() / (2 - r).detach().mean(), "who is uninformed has weight 1 before"),
+        (both / both.mean(), "uninformed is who gets little from *both*: one that knows is enough"),
+        (
+            torch.where(wanted == 1, 0, wanted) / torch.where(wanted == 1, 0, wanted).mean(),
+            "the uninformed keep weight 1, as in the plain loss; they are not dropped",
+        ),
+        (
+            torch.where((s_a > 0.1) | (s_v > 0.1), 2 - r, 1).detach(),
+            "the chance level is 1 / classes",
+        ),
+    ):
+        if _agrees(given.detach(), wrong):
+            raise AssertionError(hint)
+    if not _agrees(given.detach(), wanted / wanted.mean()):
+        raise AssertionError(f"expected {(wanted / wanted.mean()).tolist()}")
+    if given.requires_grad:
+        raise AssertionError("a gradient reaches r: detach it")

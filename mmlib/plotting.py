@@ -193,3 +193,42 @@ def plot_classifiers(counts: Mapping[str, int]) -> Figure:
     axes.set(xlim=(-1, 10), ylim=(-0.7, 3.6))
     axes.axis("off")
     return figure
+
+
+def plot_detached() -> Figure:
+    """Lesson 4's stage 1: every loss has one encoder; features teach each other one way."""
+    figure, axes = plt.subplots(figsize=(9.5, 3.8))
+    box = {"boxstyle": "round,pad=0.45", "fc": "white"}
+
+    def say(x: float, y: float, text: str, color: str = "0.3") -> None:
+        axes.text(x, y, text, ha="center", va="center", fontsize=12, bbox=box | {"ec": color})
+
+    def arrow(start: tuple, end: tuple, color: str, dashed: bool = False) -> None:
+        line = {"arrowstyle": "-|>", "color": color, "lw": 1.6, "ls": "--" if dashed else "-"}
+        axes.annotate("", end, start, arrowprops=line)
+
+    say(6, 1.5, "shared head $g_s$")
+    for y, letter, modality in ((3, "a", "audio"), (0, "v", "visual")):
+        color = MODALITY_COLORS[modality]
+        toward = -0.35 if y else 0.35
+        say(0, y, rf"encoder $\varphi_{letter}$", color)
+        say(3, y, f"features $h_{letter}$", color)
+        say(6, y, f"own head $g_{letter}$", color)
+        say(9, y, f"loss of {modality}", color)
+        arrow((0.85, y), (2.1, y), color)
+        arrow((3.9, y), (5.05, y), color)
+        arrow((6.95, y), (8.05, y), color)
+        arrow((3.8, y + toward), (5.0, 1.5 - 0.55 * toward), color)
+        arrow((7.05, 1.5 - 0.4 * toward), (8.3, y + 1.2 * toward), color)
+    for x, start, end, modality, text in (
+        (2.6, 2.6, 0.4, "audio", "$T_{a \\to v}$"),
+        (3.3, 0.4, 2.6, "visual", "$T_{v \\to a}$"),
+    ):
+        color = MODALITY_COLORS[modality]
+        arrow((x, start), (x, end), color, dashed=True)
+        side = "right" if modality == "audio" else "left"
+        axes.text(x + (-0.1 if side == "right" else 0.1), 1.5, text, ha=side, va="center")
+    axes.text(0, 1.5, "teaching runs one way,\nno gradient returns", ha="center", va="center")
+    axes.set(xlim=(-1.2, 10), ylim=(-0.5, 3.5))
+    axes.axis("off")
+    return figure

@@ -20,16 +20,14 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from mmlib.data import AVDigits
 from mmlib.encoders import SmallCNN
-from mmlib.evaluation import accuracy, collect, macro_f1, probe_encoders
 from mmlib.methods import make_method
-from mmlib.methods.valuation import contributions
+from mmlib.methods.gap import Gap
 from mmlib.plotting import modality_style, set_style
+from mmlib.scoring import of_first_mixture, score
 from mmlib.training import fit, seeded
 
 EPOCHS = 15
@@ -47,10 +45,19 @@ GRID = {
     "valuation-modality": {"lr": [*RATES[1:], 0.8]},
     "boosting": {"lr": RATES[1:]},
     "boosting-base": {"lr": RATES[1:]},
+    "detached": {"lr": [*RATES[2:], 0.8], "temperature": [0.2, 0.5, 2.0, 8.0]},
+    "normalised features": {"lr": [*RATES[3:], 0.8], "temperature": [0.05, 0.1, 0.3]},
+    "gap": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
+    "gap, one-sided": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
+    "penalty only": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
+    # on corrupted the rate for imbalanced makes some seeds collapse
+    "detached, own rate": {"lr": RATES[1:], "temperature": [0.5]},
+    "ensemble, own rate": {"lr": RATES[1:]},
     # controls that a larger gradient would make diverge at the method's own rate
     "base, weak loss x 3": {"lr": [0.01, *RATES[:3]]},
     "fixed number": {"lr": [0.01, *RATES[:3]]},
 }
+TUNED_ON = {"detached, own rate": "corrupted", "ensemble, own rate": "corrupted"}
 
 
 class Control(NamedTuple):
@@ -70,6 +77,8 @@ class Control(NamedTuple):
 
 # times as many updates as joint training: what sample-level valuation takes
 STEPS = {"imbalanced": 1.6, "samplewise": 2.4, "corrupted": 1.95}
+
+_PLAIN = {"gap_weight": 0.0, "shift_weight": 0.0, "weights": "none"}
 
 CONTROLS = {
     "joint-late": Control("joint-late", "joint"),
@@ -93,6 +102,25 @@ CONTROLS = {
     "previous only": Control("boosting", "boosting", {"terms": ["previous"]}),
     "smoothing 0": Control("boosting", "boosting", {"smoothing": 0.0}),
     "smoothing 1": Control("boosting", "boosting", {"smoothing": 1.0}),
+    "isolated": Control("detached", "detached", {"shared_weight": 0.0, "duc_weight": 0.0}),
+    "no contrast": Control("detached", "detached", {"duc_weight": 0.0}),
+    "no shared head": Control("detached", "detached", {"shared_weight": 0.0}),
+    "permuted labels": Control("detached", "detached", {"dimensions": "permuted"}),
+    "random dimensions": Control("detached", "detached", {"dimensions": "random"}),
+    "normalised features": Control("detached", "normalised features", {"normalise": True}),
+    "detached, own rate": Control("detached", "detached, own rate"),
+    "no contrast, own rate": Control("detached", "detached, own rate", {"duc_weight": 0.0}),
+    "ensemble, own rate": Control("ensemble", "ensemble, own rate"),
+    "gap, one-sided": Control("gap", "gap, one-sided", {"one_sided": True}),
+    "gap, v1 weights": Control("gap", "gap", {"weights": "v1"}),
+    "gap, hard posterior": Control("gap", "gap", {"posterior": "hard"}),
+    "gap, permuted posterior": Control("gap", "gap", {"posterior": "permuted"}),
+    "gap, no warm-up": Control("gap", "gap", {"warmup": 0}),
+    "penalty only": Control("gap", "penalty only", {"shift_weight": 0.0, "weights": "none"}),
+    "shift only": Control("gap", "gap", {"gap_weight": 0.0, "weights": "none"}),
+    "weights only": Control("gap", "gap", {"gap_weight": 0.0, "shift_weight": 0.0}),
+    "purified": Control("gap", "joint-unimodal", _PLAIN | {"purify": "posterior"}),
+    "purified at random": Control("gap", "joint-unimodal", _PLAIN | {"purify": "random"}),
 }
 
 _LESSON_1 = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
@@ -114,6 +142,20 @@ TABLES = {  # file -> scenario -> what is trained there
         + ("boosting-frozen", "residual only", "all only", "previous only")
         + ("smoothing 0", "smoothing 1"),
     },
+    "detached": {
+        "imbalanced": ("detached", "isolated", "no contrast", "no shared head")
+        + ("permuted labels", "random dimensions", "normalised features"),
+        "corrupted": ("detached", "no contrast")
+        + ("detached, own rate", "no contrast, own rate", "ensemble, own rate"),
+        "balanced": ("detached",),
+    },
+    "gap": {
+        "imbalanced": ("joint-unimodal", "gap", "gap, one-sided", "penalty only", "shift only")
+        + ("weights only", "gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
+        + ("gap, no warm-up", "purified", "purified at random"),
+        "corrupted": ("joint-unimodal", "gap", "gap, one-sided", "penalty only")
+        + ("gap, permuted posterior", "purified", "purified at random"),
+    },
 }
 
 
@@ -122,9 +164,8 @@ def run(
 ) -> dict[str, float]:
     """Train one method on AV-Digits from `seed` (data, weights, order) and score it on `split`.
 
-    Returns accuracy and macro-F1 of the fused logits, accuracy of each modality's own logits, each
-    encoder's linear probe, seconds of training, samples seen (and looked at, see `Plan`); on test
-    also what `_with_validation` adds.
+    Returns what `scoring.score` does, seconds of training, samples seen (and looked at, see
+    `Plan`); of the gap loss also how its first mixture came out on the training data.
     """
     train, held_out = (_data(part, scenario, seed) for part in ("train", split))
     with seeded(seed):
@@ -133,66 +174,22 @@ def run(
     trained = make_method(
         name, encoders, len(train.classes), epochs, seed, dataset=train, **options
     )
-    history = fit(trained, train, epochs, seed=seed, progress=False)
-    logits = collect(trained.predict, held_out)
-    scores = {m: accuracy(logits[m], held_out.target) for m in logits}
-    scores["macro_f1"] = macro_f1(logits["fused"], held_out.target)
-    probes = probe_encoders(trained.model, train, held_out)
-    scores |= {f"probe_{m}": probe for m, probe in probes.items()}
+    first: dict[str, float] = {}
+
+    def watch(trained) -> dict:
+        if isinstance(trained, Gap) and trained.mixture and not first:
+            first.update(of_first_mixture(trained, train))
+        return {}
+
+    history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
+    val = _data("val", scenario, seed) if split == "test" else None
+    scores = score(trained, train, held_out, val) | first
     scores |= {name: x for name, x in history[-1].items() if name.startswith("classifiers")}
     if split == "test":  # runs of the tuning stand beside other work; their seconds tell nothing
-        val = _data("val", scenario, seed)
-        scores |= _with_validation(collect(trained.predict, val), val, logits, held_out)
         scores["seconds"] = sum(row["seconds"] for row in history)
     for cost in ("samples", "looked_at"):
         scores[cost] = sum(row[cost] for row in history)
     return {name: round(float(value), 4) for name, value in scores.items()}
-
-
-def _with_validation(
-    val_logits: dict[str, Tensor], val: AVDigits, logits: dict[str, Tensor], test: AVDigits
-) -> dict[str, float]:
-    """Test scores that take something from validation: fusion weights, and a table of bits.
-
-    `fused_weighted`: the best weight of two modalities' logits on validation; `fused_normalised`:
-    each modality's logits over their deviation there. Where modalities were ruined, the area under
-    the ROC curve with which each of three scores finds the ruined one: a low contribution (`auc`),
-    the modality alone being wrong (`auc_wrong`), and the best rule on the three correctness bits,
-    the share of ruined samples in each of their eight cells, estimated on validation (`auc_bits`).
-    """
-
-    def mix(z: dict[str, Tensor], w: float) -> Tensor:
-        return (1 - w) * z["audio"] + w * z["visual"]
-
-    weights = torch.linspace(0, 1, 21).tolist()
-    best = max(weights, key=lambda w: accuracy(mix(val_logits, w), val.target))
-    level = {m: z / val_logits[m].std() for m, z in logits.items()}
-    scores = {
-        "weight_visual": best,
-        "fused_weighted": accuracy(mix(logits, best), test.target),
-        "fused_normalised": accuracy(mix(level, 0.5), test.target),
-    }
-    if not test.truth["ruined"].any():
-        return scores
-    phi, cells = contributions(logits, test.target), _cells(logits, test.target)
-    val_cells = _cells(val_logits, val.target)
-    for which, m in enumerate(("audio", "visual"), start=1):
-        ruined, val_ruined = test.truth["ruined"] == which, val.truth["ruined"] == which
-        share = [val_ruined[val_cells == cell].float().mean().nan_to_num() for cell in range(8)]
-        wrong = logits[m].argmax(1) != test.target
-        for name, score in (
-            ("auc", -phi[m]),
-            ("auc_wrong", wrong),
-            ("auc_bits", torch.stack(share)[cells]),
-        ):
-            scores[f"{name}_{m}"] = roc_auc_score(ruined, score)
-    return scores
-
-
-def _cells(logits: dict[str, Tensor], target: Tensor) -> Tensor:
-    """Which of 2 x 2 x 2 cells a sample is in: sound right, picture right, both together right."""
-    bits = [(logits[m].argmax(1) == target).long() for m in ("audio", "visual", "fused")]
-    return bits[0] + 2 * bits[1] + 4 * bits[2]
 
 
 @lru_cache(maxsize=16)  # one scenario's training and held-out data for every seed
@@ -216,7 +213,8 @@ def write_tables(
         change = CONTROLS[method].change if method in CONTROLS else {}
         for values in product(*options.values()):
             point = dict(zip(options, values, strict=True)) | change
-            grid += [("imbalanced", method, epochs, point, seed) for seed in tuning_seeds]
+            scenario = TUNED_ON.get(method, "imbalanced")
+            grid += [(scenario, method, epochs, point, seed) for seed in tuning_seeds]
     tuning = _complete(folder / "tuning.csv", grid, "val", processes)
     chosen = choose(tuning)
     for name, scenarios in TABLES.items():

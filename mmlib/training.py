@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -151,6 +151,13 @@ def whole_number(name: str, value: int, at_least: int) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < at_least:
         raise ValueError(f"{name} is {value!r}; give a whole number of at least {at_least}")
     return int(value)
+
+
+def one_of(value: Any, known: Sequence) -> Any:
+    """`value`, if it is one of `known`; otherwise a `ValueError` that names them."""
+    if value not in known:
+        raise ValueError(f"{value!r} is none of {', '.join(map(str, known))}")
+    return value
 
 
 def cosine_rate(optimizer: torch.optim.Optimizer, lr: float, epoch: int, epochs: int) -> None:

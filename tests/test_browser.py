@@ -160,11 +160,14 @@ def test_lesson_1_runs_and_its_widget_moves(page):
     handle.scroll_into_view_if_needed()
     cell.locator("img").first.wait_for()
     before = pictures(cell)
-    handle.focus()
-    at_its_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
-    handle.press("Home" if at_its_end else "End")
-    deadline = time.monotonic() + 30
-    while pictures(cell) in (before, []) and time.monotonic() < deadline:
-        page.wait_for_timeout(200)
+    # a key that is pressed while the page still settles is lost, so press until it is heard
+    for key in ("End", "Home", "End", "Home"):
+        handle.focus()
+        handle.press(key)
+        deadline = time.monotonic() + 15
+        while pictures(cell) in (before, []) and time.monotonic() < deadline:
+            page.wait_for_timeout(200)
+        if pictures(cell) not in (before, []):
+            break
     assert pictures(cell) not in (before, []), "the figure did not change with the slider"
     assert complaints(page) == []

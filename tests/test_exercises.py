@@ -1,5 +1,7 @@
 """Each check accepts a right answer, waits for a started one, and names the usual wrong ones."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -97,7 +99,84 @@ def additive_loss(new, previous, target):
     return F.cross_entropy(previous.detach() + new, target)
 
 
+def teaching_sets(effective):
+    return {(p, q): effective[p] & ~effective[q] for p, q in permutations(effective, 2)}
+
+
+def who_learns(loss, encoders, zero=False):
+    def learns(encoder):
+        sent = torch.autograd.grad(loss, encoder.parameters(), retain_graph=True, allow_unused=True)
+        return any(g is not None and (zero or g.any()) for g in sent)
+
+    return {m for m, encoder in encoders.items() if learns(encoder)}
+
+
+def learns_by_backward(loss, encoders):
+    loss.backward(retain_graph=True)
+    grads = {m: [p.grad for p in e.parameters()] for m, e in encoders.items()}
+    return {m for m, found in grads.items() if any(g is not None and g.any() for g in found)}
+
+
+def class_aware(student, teacher, target, tau, filler=-torch.inf, diagonal=False):
+    similarity = student @ teacher.detach().T / tau
+    same = (target[:, None] == target).fill_diagonal_(diagonal)
+    return F.cross_entropy(similarity.masked_fill(same, filler), torch.arange(len(target)))
+
+
+def attached(student, teacher, target, tau):
+    same = (target[:, None] == target).fill_diagonal_(False)
+    similarity = (student @ teacher.T / tau).masked_fill(same, -torch.inf)
+    return F.cross_entropy(similarity, torch.arange(len(target)))
+
+
+def entropy_weights(logits, tau, sign=-1, dim=1, plain=False):
+    def entropy(z):
+        p = z.softmax(dim)
+        return -(p * p.log()).sum(1) if plain else torch.special.entr(p).sum(1)
+
+    H = torch.stack([entropy(z) for z in logits.values()])
+    return dict(zip(logits, (sign * H / tau).softmax(0), strict=True))
+
+
+def responsibilities(x, mu, var, pi):
+    return (pi.log() - 0.5 * ((x[:, None] - mu) ** 2 / var + var.log())).softmax(1)
+
+
+def maximise(x, gamma, floor, over=None, around=None):
+    mass = gamma.sum(0)
+    mu = gamma.T @ x / (mass if over is None else over)
+    square = (x[:, None] - (mu if around is None else around)) ** 2
+    return mu, ((gamma * square).sum(0) / mass).clamp(min=floor), mass / len(x)
+
+
+def turning_point(mu, var, pi):
+    return (mu / var).diff() / (1 / var).diff()
+
+
+def distribution_shift(d, r, mu_b, var_b, weighted=True):
+    w = r.detach() / r.detach().sum() if weighted else torch.full_like(r, 1 / len(r)).detach()
+    mean = (w * d).sum()
+    variance = (w * (d - mean) ** 2).sum()
+    return 0.5 * ((variance + (mean - mu_b) ** 2) / var_b - 1 - (variance / var_b).log())
+
+
+def informed_weights(r, s_a, s_v, classes, both=False, other=1.0):
+    known = torch.minimum(s_a, s_v) if both else torch.maximum(s_a, s_v)
+    w = torch.where(known > 1 / classes, 2 - r.detach(), torch.as_tensor(other))
+    return w / w.mean()
+
+
 RIGHT = {
+    exercises.check_responsibilities: responsibilities,
+    exercises.check_maximise: maximise,
+    exercises.check_turning_point: turning_point,
+    exercises.check_distribution_shift: distribution_shift,
+    exercises.check_informed_weights: informed_weights,
+    exercises.check_teaching_sets: teaching_sets,
+    exercises.check_who_learns: who_learns,
+    exercises.check_class_aware_loss: class_aware,
+    exercises.check_entropy_weights: entropy_weights,
+    exercises.check_entropy_bound: lambda K, tau: K ** (1 / tau),
     exercises.check_phi_from_bits: phi_from_bits,
     exercises.check_shapley: shapley,
     exercises.check_plan_copies: plan_copies,
@@ -328,6 +407,217 @@ WRONG = [
         exercises.check_assignment,
         lambda s, d: min(s, key=s.get) if max(s.values()) - min(s.values()) > d else None,
         "the answer is 'visual'",
+    ),
+    (
+        exercises.check_teaching_sets,
+        lambda e: {(q, p): x for (p, q), x in teaching_sets(e).items()},
+        "turned round",
+    ),
+    (
+        exercises.check_teaching_sets,
+        lambda e: {(p, q): e[p] ^ e[q] for p, q in permutations(e, 2)},
+        "not either",
+    ),
+    (
+        exercises.check_teaching_sets,
+        lambda e: {(p, q): e[p] & e[q] for p, q in permutations(e, 2)},
+        "and not",
+    ),
+    (
+        exercises.check_teaching_sets,
+        lambda e: {(p, q): e[p] for p, q in permutations(e, 2)},
+        "leave out",
+    ),
+    (
+        exercises.check_teaching_sets,
+        lambda e: {("audio", "visual"): e["audio"] & ~e["visual"]},
+        "2 ordered pairs",
+    ),
+    (
+        exercises.check_teaching_sets,
+        lambda e: {k: x.float() for k, x in teaching_sets(e).items()},
+        "True and False",
+    ),
+    (exercises.check_who_learns, lambda loss, e: list(who_learns(loss, e)), "a set"),
+    (exercises.check_who_learns, lambda loss, e: who_learns(loss, e, True), "gradient of zero"),
+    (exercises.check_who_learns, learns_by_backward, "left in .grad"),
+    (exercises.check_who_learns, lambda loss, e: set(e), "a loss of the sound alone"),
+    (
+        exercises.check_class_aware_loss,
+        lambda s, t, y, tau: class_aware(s, t, torch.arange(len(y)), tau),
+        "still count",
+    ),
+    (
+        exercises.check_class_aware_loss,
+        lambda s, t, y, tau: class_aware(s, t, y, 1.0),
+        "divide by tau",
+    ),
+    (
+        exercises.check_class_aware_loss,
+        lambda s, t, y, tau: class_aware(t, s, y, tau),
+        "rows are students",
+    ),
+    (
+        exercises.check_class_aware_loss,
+        lambda s, t, y, tau: class_aware(s, t, y, tau, filler=0.0),
+        "still a candidate",
+    ),
+    (
+        exercises.check_class_aware_loss,
+        lambda s, t, y, tau: class_aware(s, t, y, tau, diagonal=True),
+        "the diagonal",
+    ),
+    (exercises.check_class_aware_loss, attached, "reaches the teacher"),
+    (exercises.check_class_aware_loss, lambda *a: class_aware(*a).detach(), "to the student"),
+    (exercises.check_class_aware_loss, lambda *a: 6 * class_aware(*a), "a sum over the batch"),
+    (exercises.check_entropy_weights, lambda z, tau: entropy_weights(z, tau, 1), "the sign"),
+    (exercises.check_entropy_weights, lambda z, tau: entropy_weights(z, 1.0), "is not used"),
+    (exercises.check_entropy_weights, lambda z, tau: entropy_weights(z, 1 / tau), "divide"),
+    (exercises.check_entropy_weights, lambda z, tau: entropy_weights(z, tau, dim=0), "dim=1"),
+    (
+        exercises.check_entropy_weights,
+        lambda z, tau: entropy_weights(z, tau, plain=True),
+        "0 log 0",
+    ),
+    (
+        exercises.check_entropy_weights,
+        lambda z, tau: torch.stack(list(entropy_weights(z, tau).values())),
+        "a dict",
+    ),
+    (exercises.check_entropy_bound, lambda K, tau: np.exp((1 - 1 / K) / tau), "largest prob"),
+    (exercises.check_entropy_bound, lambda K, tau: np.log(K) / tau, "exp of the difference"),
+    (exercises.check_entropy_bound, lambda K, tau: K**tau, "divides the entropy"),
+    (exercises.check_responsibilities, lambda *a: responsibilities(*a).T, "transpose"),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: responsibilities(x, mu, var, torch.ones_like(pi)),
+        "weights pi are not used",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: responsibilities(x, mu, var**2, pi),
+        "not the deviation",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: (pi.log() - 0.5 * (x[:, None] - mu) ** 2 / var).softmax(1),
+        "factor 1 / sigma",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: (
+            pi.log() - 0.5 * ((x[:, None] - mu) ** 2 / var + var.log())
+        ).softmax(0),
+        "not over the samples",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: (
+            torch.distributions.Normal(mu, var.sqrt()).log_prob(x[:, None]).exp() * pi
+        ),
+        "adds up to 1",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda *a: responsibilities(*a).log(),
+        "not their logarithms",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: F.normalize(
+            torch.distributions.Normal(mu, var.sqrt()).log_prob(x[:, None]).exp() * pi, 1, 1, 0
+        ),
+        "far from every Gaussian",
+    ),
+    (
+        exercises.check_responsibilities,
+        lambda x, mu, var, pi: F.normalize(
+            torch.distributions.Normal(mu, var.sqrt()).log_prob(x[:, None]).exp() * pi, 1, 1
+        ),
+        "do not add a small number",
+    ),
+    (exercises.check_maximise, lambda x, g, f: maximise(x, g, f, over=len(x)), "not by N"),
+    (exercises.check_maximise, lambda x, g, f: maximise(x, g, f, over=1), "divide by N_j"),
+    (exercises.check_maximise, lambda x, g, f: maximise(x, g, f, around=0), "subtract the mean"),
+    (exercises.check_maximise, lambda x, g, f: maximise(x, g, f, around=x.mean()), "new. mean"),
+    (
+        exercises.check_maximise,
+        lambda x, g, f: maximise(x, F.one_hot(g.argmax(1), 2).double(), f),
+        "not the Gaussian with the largest",
+    ),
+    (
+        exercises.check_maximise,
+        lambda x, g, f: (*maximise(x, g, f)[:2], g.sum(0)),
+        "add up to 1",
+    ),
+    (
+        exercises.check_maximise,
+        lambda x, g, f: [t.sqrt() if k == 1 else t for k, t in enumerate(maximise(x, g, f))],
+        "not deviations",
+    ),
+    (exercises.check_maximise, lambda x, g, f: maximise(x, g, 0.0), "keep it at floor"),
+    (exercises.check_maximise, lambda x, g, f: maximise(x, g, f)[0], "three tensors"),
+    (
+        exercises.check_maximise,
+        lambda x, g, f: tuple(t + f if k == 1 else t for k, t in enumerate(maximise(x, g, 0.0))),
+        "var should be|lower limit",
+    ),
+    (exercises.check_turning_point, lambda mu, var, pi: -turning_point(mu, var, pi), "sign"),
+    (exercises.check_turning_point, lambda mu, var, pi: mu.mean(), "half-way"),
+    (
+        exercises.check_turning_point,
+        lambda mu, var, pi: turning_point(mu, var.sqrt(), pi),
+        "not the deviations",
+    ),
+    (exercises.check_turning_point, lambda mu, var, pi: mu[0], "have slope"),
+    (
+        exercises.check_turning_point,
+        lambda mu, var, pi: turning_point(mu, 1 / var, pi),
+        "divide by the variances",
+    ),
+    (
+        exercises.check_distribution_shift,
+        lambda d, r, m, v: distribution_shift(d, r, m, v, weighted=False),
+        "r is not used",
+    ),
+    (exercises.check_distribution_shift, lambda *a: 2 * distribution_shift(*a), "factor 1/2"),
+    (
+        exercises.check_distribution_shift,
+        lambda *a: distribution_shift(*a) + 0.5,
+        "equal Gaussians is 0",
+    ),
+    (exercises.check_distribution_shift, lambda *a: distribution_shift(*a).detach(), "no gradient"),
+    (
+        exercises.check_distribution_shift,
+        lambda d, r, m, v: distribution_shift(d, r, m, v) + 0 * r.sum() + (r - r.detach()).sum(),
+        "reaches r",
+    ),
+    (exercises.check_distribution_shift, lambda d, r, m, v: d * r, "one number"),
+    (
+        exercises.check_informed_weights,
+        lambda r, a, v, k: informed_weights(r, a, v, k, both=True),
+        "one that knows is enough",
+    ),
+    (
+        exercises.check_informed_weights,
+        lambda r, a, v, k: informed_weights(r, a, v, k, other=0.0),
+        "not dropped",
+    ),
+    (exercises.check_informed_weights, lambda r, a, v, k: 2 - r, "without its mean"),
+    (
+        exercises.check_informed_weights,
+        lambda r, a, v, k: (2 - r) / (2 - r).mean(),
+        "weight 1 before",
+    ),
+    (
+        exercises.check_informed_weights,
+        lambda r, a, v, k: torch.where(torch.maximum(a, v) > 1 / k, 2 - r, 1),
+        "change the learning rate",
+    ),
+    (
+        exercises.check_informed_weights,
+        lambda r, a, v, k: informed_weights(r, a, v, k) + 0 * r,
+        "detach",
     ),
 ]
 

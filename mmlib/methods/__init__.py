@@ -6,6 +6,9 @@ from torch import nn
 from mmlib.fusion import ConcatFusion, LateFusion
 from mmlib.methods.baselines import OGMGE, Ensemble, Joint
 from mmlib.methods.boosting import BoostedFusion, Boosting
+from mmlib.methods.cal import CAL, BottleneckFusion
+from mmlib.methods.detached import Detached, DetachedFusion
+from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import Valuation
 from mmlib.training import Method, seeded
 
@@ -17,6 +20,9 @@ METHODS = {
     "valuation": (ConcatFusion, Valuation, {}),
     "valuation-modality": (ConcatFusion, Valuation, {"level": "modality"}),
     "boosting": (BoostedFusion, Boosting, {}),
+    "detached": (DetachedFusion, Detached, {}),
+    "gap": (ConcatFusion, Gap, {}),
+    "cal": (BottleneckFusion, CAL, {}),
     # controls
     "joint-late": (LateFusion, Joint, {}),
     "ogm-ge-noise": (ConcatFusion, OGMGE, {"alpha": 0.0}),
@@ -40,9 +46,9 @@ def make_method(
     """The method of that name over these encoders, on `device`.
 
     Heads, and what the method itself draws at random, come from `seed`. `dataset` is the training
-    data: methods that plan by its samples (`valuation`) need it, the others ignore it. `options` go
-    to the method's class (`lr`, `alpha`...). Raises `ValueError` for an unknown name or a data set
-    that is needed and not given.
+    data: methods that plan by its samples (`valuation`, `detached`, `gap`) need it, the others
+    ignore it. `options` go to the method's class (`lr`, `alpha`...). Raises `ValueError` for an
+    unknown name or a data set that is needed and not given.
     """
     if name not in METHODS:
         raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")

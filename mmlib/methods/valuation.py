@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmlib.evaluation import check_logits
 from mmlib.methods.baselines import Joint
-from mmlib.training import Inputs, Plan, batches, rank, sum_over_processes, take, world_size
+from mmlib.training import Inputs, Plan, batches, one_of, rank, sum_over_processes, take, world_size
 
 LEVELS = ("sample", "modality", "random-samples", "random")
 
@@ -136,13 +136,9 @@ class Valuation(Joint):
         **options,
     ):
         super().__init__(model, epochs, **options)
-        for value, known in (
-            (level, LEVELS),
-            (mask, ("features", "inputs")),
-            (filler, ("zero", "mean")),
-        ):
-            if value not in known:
-                raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        one_of(level, LEVELS)
+        one_of(mask, ("features", "inputs"))
+        one_of(filler, ("zero", "mean"))
         if not 0 < share <= 1 or warmup < 0:
             raise ValueError(
                 f"share is {share}, warmup {warmup}; give a share in (0, 1], 0 or more"
