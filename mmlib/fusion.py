@@ -4,6 +4,8 @@ for each modality and `"fused"`."""
 import torch
 from torch import Tensor, nn
 
+LOG_VARIANCE = 10.0  # a bottleneck's log-variance stays within plus and minus this
+
 
 class Fusion(nn.Module):
     """What both fusions share: one encoder for each modality, a `classify` for their features.
@@ -75,6 +77,63 @@ class ConcatFusion(Fusion):
         parts = {m: features[m] @ W.T for m, W in zip(self.encoders, weights, strict=True)}
         logits = {m: part + self.head.bias for m, part in parts.items()}
         return logits | {"fused": add_kept(parts, keep) + self.head.bias}
+
+
+class BottleneckFusion(ConcatFusion):
+    """`ConcatFusion` on stochastic codes: `h_m` to mean and log-variance of a Gaussian, `(B, d)`.
+
+    The variational information bottleneck of Alemi et al. (ICLR 2017), one for each modality. In
+    training the code is drawn, `mean + sigma e`; at test time it is the mean. `code` is d, the
+    first encoder's width by default. The first log-variance is about -4, so that training starts
+    nearly without noise; it stays within +-10.
+    """
+
+    def __init__(self, encoders: dict[str, nn.Module], classes: int, code: int | None = None):
+        super().__init__(encoders, classes)
+        code = code or self.widths[0]
+        self.bottlenecks = nn.ModuleDict(
+            {m: nn.Linear(width, 2 * code) for m, width in zip(encoders, self.widths, strict=True)}
+        )
+        for layer in self.bottlenecks.values():
+            nn.init.constant_(layer.bias[code:], -4.0)
+        self.widths = [code] * len(encoders)
+        self.head = nn.Linear(code * len(encoders), classes)
+
+    def encode(self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None):
+        """What enters the bottlenecks, `{modality: (B, features)}`; errors as in `features`."""
+        return super().features(inputs, keep)
+
+    def distributions(self, features: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and log-variance of each modality's code, `(B, d)` twice, of `encode`'s features."""
+        found = {}
+        for m, h in features.items():
+            mean, log_variance = self.bottlenecks[m](h).chunk(2, 1)  # (B, 2 d) -> (B, d) twice
+            # softly, so that the gradient never ends
+            found[m] = mean, LOG_VARIANCE * (log_variance / LOG_VARIANCE).tanh()
+        return found
+
+    def codes(
+        self,
+        distributions: dict[str, tuple[Tensor, Tensor]],
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """A draw from each modality's distribution in training, its mean at test time."""
+        if not self.training:
+            return {m: mean for m, (mean, _) in distributions.items()}
+        found = {}
+        for m, (mean, log_variance) in distributions.items():
+            noise = torch.empty_like(mean).normal_(generator=generator)
+            found[m] = mean + (0.5 * log_variance).exp() * noise
+        return found
+
+    def features(
+        self, inputs: dict[str, Tensor], keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Codes, `(B, d)`; a masked modality's code is zero. Errors as in `Fusion.features`."""
+        codes = self.codes(self.distributions(self.encode(inputs, keep)))
+        if keep is None:
+            return codes
+        return {m: code * keep[m].unsqueeze(1) for m, code in codes.items()}
 
 
 class LateFusion(Fusion):

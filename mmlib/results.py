@@ -56,18 +56,34 @@ GRID = {
     # controls that a larger gradient would make diverge at the method's own rate
     "base, weak loss x 3": {"lr": [0.01, *RATES[:3]]},
     "fixed number": {"lr": [0.01, *RATES[:3]]},
+    # the strength of everything first, then the other readings at what was best
+    "cal": [
+        {
+            "lr": RATES[1:4],
+            "unimodal_weight": [1.0, 3.0],
+            "beta": [0.001, 0.01, 0.1],
+            "reading": ["batch"],
+        },
+    ],
 }
 TUNED_ON = {"detached, own rate": "corrupted", "ensemble, own rate": "corrupted"}
 
 
 class Control(NamedTuple):
     """A row beside a method: what is trained, with whose options, changed how, how many times as
-    long (in which scenario)."""
+    long (in which scenario), with which numbers among the options how many times as large."""
 
     method: str
     options_of: str
     change: dict = {}
     times: float | dict[str, float] = 1
+    scale: dict[str, float] = {}
+
+    def options(self, chosen: dict[str, dict]) -> dict:
+        """The row's options, from what was `chosen` for each method."""
+        options = chosen[self.options_of]
+        scaled = {name: round(options[name] * factor, 9) for name, factor in self.scale.items()}
+        return options | scaled | self.change
 
     def epochs(self, scenario: str, epochs: int) -> int:
         """Epochs of the row where the method has `epochs`."""
@@ -121,6 +137,24 @@ CONTROLS = {
     "weights only": Control("gap", "gap", {"gap_weight": 0.0, "shift_weight": 0.0}),
     "purified": Control("gap", "joint-unimodal", _PLAIN | {"purify": "posterior"}),
     "purified at random": Control("gap", "joint-unimodal", _PLAIN | {"purify": "random"}),
+    "bottlenecks, no more": Control("cal", "cal", {"acceleration": "none", "compression": "none"}),
+    "acceleration only": Control("cal", "cal", {"compression": "none"}),
+    "uniform acceleration": Control(
+        "cal", "cal", {"acceleration": "uniform", "compression": "none"}
+    ),
+    "inverse acceleration": Control(
+        "cal", "cal", {"acceleration": "inverse", "compression": "none"}
+    ),
+    "compression only": Control("cal", "cal", {"acceleration": "none"}),
+    "uniform compression": Control(
+        "cal", "cal", {"acceleration": "none", "compression": "uniform"}
+    ),
+    "both uniform": Control("cal", "cal", {"acceleration": "uniform", "compression": "uniform"}),
+    "cal, no information": Control("cal", "cal", {"alpha": 0.0}),
+    "cal, no confidence": Control("cal", "cal", {"alpha": 1.0}),
+    "cal, swapped": Control("cal", "cal", {"swap": True}),
+    "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
+    "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
 }
 
 _LESSON_1 = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
@@ -128,6 +162,10 @@ _LESSON_1 += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
 _VALUATION = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
 _VALUATION += ("joint, same steps", "joint-unimodal, same steps")
 _REFERENCES = ("joint", "joint-unimodal", "ensemble")
+_CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
+_CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
+_CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
+_CAL += ("cal, beta x 10", "cal, beta / 10")
 TABLES = {  # file -> scenario -> what is trained there
     "baselines": dict.fromkeys(("imbalanced", "balanced", "flipped"), _LESSON_1),
     "valuation": {
@@ -156,6 +194,7 @@ TABLES = {  # file -> scenario -> what is trained there
         "corrupted": ("joint-unimodal", "gap", "gap, one-sided", "penalty only")
         + ("gap, permuted posterior", "purified", "purified at random"),
     },
+    "cal": {"imbalanced": _CAL, "corrupted": _CAL, "flipped": ("cal",), "balanced": ("cal",)},
 }
 
 
@@ -184,7 +223,8 @@ def run(
     history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
     val = _data("val", scenario, seed) if split == "test" else None
     scores = score(trained, train, held_out, val) | first
-    scores |= {name: x for name, x in history[-1].items() if name.startswith("classifiers")}
+    logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
+    scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
     if split == "test":  # runs of the tuning stand beside other work; their seconds tell nothing
         scores["seconds"] = sum(row["seconds"] for row in history)
     for cost in ("samples", "looked_at"):
@@ -209,12 +249,11 @@ def write_tables(
     With `processes` above 1 whole runs stand side by side, one thread each.
     """
     grid = []
-    for method, options in GRID.items():
+    for method, grids in GRID.items():
         change = CONTROLS[method].change if method in CONTROLS else {}
-        for values in product(*options.values()):
-            point = dict(zip(options, values, strict=True)) | change
+        for point in _points(grids):
             scenario = TUNED_ON.get(method, "imbalanced")
-            grid += [(scenario, method, epochs, point, seed) for seed in tuning_seeds]
+            grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
     tuning = _complete(folder / "tuning.csv", grid, "val", processes)
     chosen = choose(tuning)
     for name, scenarios in TABLES.items():
@@ -222,12 +261,18 @@ def write_tables(
         for scenario, methods in scenarios.items():
             for method in methods:
                 control = CONTROLS.get(method, Control(method, method))
-                options = chosen[control.options_of] | control.change
-                length = control.epochs(scenario, epochs)
+                length, options = control.epochs(scenario, epochs), control.options(chosen)
                 rows += [(scenario, method, length, options, seed) for seed in seeds]
         table = _complete(folder / f"{name}.csv", rows, "test", processes)
         if name == "baselines":
             draw_phenomenon(table, folder)
+
+
+def _points(grids: dict | list[dict]) -> Iterator[dict]:
+    """Every combination of a grid's values, one grid after the other."""
+    for grid in [grids] if isinstance(grids, dict) else grids:
+        for values in product(*grid.values()):
+            yield dict(zip(grid, values, strict=True))
 
 
 def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmlib.data import AVDigits
 from mmlib.evaluation import accuracy, collect, macro_f1, probe_encoders
+from mmlib.methods.cal import sample_weights
 from mmlib.methods.detached import Detached, certainty_weights, separability
 from mmlib.methods.gap import Gap, fit_gap_mixture, modality_gap
 from mmlib.methods.valuation import contributions
@@ -29,6 +30,7 @@ def score(method: Method, train: AVDigits, held_out: AVDigits, val: AVDigits | N
     val_logits = collect(method.predict, val)
     scores |= with_validation(val_logits, val, logits, held_out)
     scores |= of_gap(val_logits, val, logits, held_out)
+    scores |= of_contribution(logits, held_out)
     if isinstance(method, Detached):
         scores |= of_heads(method.model, val, held_out)
         scores |= of_dimensions(method, train)
@@ -132,6 +134,29 @@ def of_first_mixture(method: Gap, train: AVDigits) -> dict[str, float]:
     }
     if ruined.any() and method.kind == "soft":
         scores["auc_first"] = roc_auc_score(ruined, method.posterior)
+    return scores
+
+
+def of_contribution(logits: dict[str, Tensor], test: AVDigits) -> dict[str, float]:
+    """Lesson 6's contribution on test, of two modalities: the mean over samples of W, the sound's.
+    Where modalities were ruined, how well (area under the ROC curve) a ruined one is found by a low
+    W, by a low share of the information, and by a low share of the confidence, which needs no
+    target."""
+    truth = {
+        m: z.softmax(1).gather(1, test.target.unsqueeze(1)).squeeze(1) for m, z in logits.items()
+    }
+    chance = torch.full_like(truth["fused"], 1 / len(test.classes))
+    alone = {m: logits[m] for m in ("audio", "visual")}
+    utility = {frozenset([m]): truth[m] for m in alone}
+    utility |= {frozenset(): chance, frozenset(alone): truth["fused"]}
+    ruined, scores = test.truth["ruined"], {}
+    for name, alpha in (("contribution", 0.5), ("information", 1.0), ("confidence", 0.0)):
+        W = sample_weights(utility, alone, alpha)
+        if name == "contribution":
+            scores["contribution_test"] = W["audio"].mean()
+        if ruined.any():
+            for which, m in enumerate(W, start=1):
+                scores[f"auc_{name}_{m}"] = roc_auc_score(ruined == which, -W[m])
     return scores
 
 

@@ -156,18 +156,31 @@ def test_lesson_1_runs_and_its_widget_moves(page):
     assert complaints(page) == []
 
     cell = page.locator(".jp-CodeCell:has(.noUi-handle)").first
+    # a page that still settles can lose a key, or the answer to it: then the cell is run again
+    attempts = [moved(page, cell)]
+    while not attempts[-1]["new picture"] and len(attempts) < 4:
+        cell.locator(".jp-InputPrompt").click()
+        page.keyboard.press("Control+Enter")
+        idle(page, 60_000)
+        attempts.append(moved(page, cell))
+    assert attempts[-1]["new picture"], f"the figure did not change with the slider: {attempts}"
+    assert complaints(page) == []
+
+
+def moved(page, cell):
+    """Press a key on the cell's first slider; whether another picture came, and where it stood."""
     handle = cell.locator(".noUi-handle").first
     handle.scroll_into_view_if_needed()
     cell.locator("img").first.wait_for()
-    before = pictures(cell)
-    # a key that is pressed while the page still settles is lost, so press until it is heard
-    for key in ("End", "Home", "End", "Home"):
-        handle.focus()
-        handle.press(key)
-        deadline = time.monotonic() + 15
-        while pictures(cell) in (before, []) and time.monotonic() < deadline:
-            page.wait_for_timeout(200)
-        if pictures(cell) not in (before, []):
-            break
-    assert pictures(cell) not in (before, []), "the figure did not change with the slider"
-    assert complaints(page) == []
+    before, at_first = pictures(cell), handle.get_attribute("aria-valuenow")
+    handle.focus()
+    handle.press("End")
+    deadline = time.monotonic() + 30
+    while pictures(cell) in (before, []) and time.monotonic() < deadline:
+        page.wait_for_timeout(200)
+    return {
+        "new picture": pictures(cell) not in (before, []),
+        "slider": (at_first, handle.get_attribute("aria-valuenow")),
+        "focus": page.evaluate("document.activeElement.className"),
+        "kernel": page.locator("#jp-main-statusbar").inner_text(),
+    }

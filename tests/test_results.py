@@ -36,7 +36,7 @@ def test_options_are_those_that_validation_chose(tables):
     assert set(chosen) == set(results.GRID)
     for method, options in used.items():
         control = results.CONTROLS.get(method, results.Control(method, method))
-        wanted = chosen[control.options_of] | control.change
+        wanted = control.options(chosen)
         assert [json.loads(text) for text in options] == [wanted], method
 
 

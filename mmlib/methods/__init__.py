@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from mmlib.fusion import ConcatFusion, LateFusion
+from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
 from mmlib.methods.baselines import OGMGE, Ensemble, Joint
 from mmlib.methods.boosting import BoostedFusion, Boosting
-from mmlib.methods.cal import CAL, BottleneckFusion
+from mmlib.methods.cal import CAL
 from mmlib.methods.detached import Detached, DetachedFusion
 from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import Valuation

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from mmlib.evaluation import check_logits
-from mmlib.fusion import ConcatFusion
+from mmlib.fusion import BottleneckFusion
 from mmlib.methods.baselines import Joint
 from mmlib.methods.valuation import shapley_values
-from mmlib.training import Inputs, sum_over_processes, world_size
+from mmlib.training import Inputs, one_of, sum_over_processes, world_size
 
 FACTORS = ("contribution", "uniform", "inverse", "none")
 STRENGTHS = ("contribution", "uniform", "none")
-LOG_VARIANCE = 10.0  # a bottleneck's log-variance stays within plus and minus this
+READINGS = ("batch", "epoch", "sample", "channels", "loss")
 
 
 def information(utility: Mapping[frozenset[str], float]) -> dict[str, float]:
@@ -93,6 +94,38 @@ def contribution_weights(
     return _softmax(contribution_scores(information, confidence, alpha), temperature)
 
 
+def sample_weights(
+    utility: Mapping[frozenset[str], Tensor],
+    logits: Mapping[str, Tensor],
+    alpha: float = 0.5,
+    temperature: float = 0.25,
+) -> dict[str, Tensor]:
+    """`contribution_weights` of every sample by itself: W of each modality, `(B,)`, no gradient.
+
+    `utility` maps every set of modalities, the empty one too, to `(B,)`; `logits` are each
+    modality's own, `(B, K)`. Raises `ValueError` for an alpha outside [0, 1], a temperature that is
+    not above 0, a set that is missing.
+    """
+    if not 0 <= alpha <= 1 or not temperature > 0:
+        raise ValueError(
+            f"alpha is {alpha}, temperature {temperature}; give alpha in [0, 1], temperature > 0"
+        )
+    gains = {c: (v - utility[frozenset()]).detach() for c, v in utility.items() if c}
+    quantity = {m: phi.clamp(min=0) for m, phi in shapley_values(gains).items()}
+    sure = {}
+    for m in quantity:
+        p = logits[m].detach().softmax(1)
+        sure[m] = (1 - torch.special.entr(p).sum(1) / math.log(p.shape[1])).clamp(0, 1)
+
+    def shares(of: dict[str, Tensor]) -> Tensor:
+        values = torch.stack([of[m] for m in quantity])  # (M, B)
+        total = values.sum(0)
+        return torch.where(total > 0, values / total.clamp(min=1e-12), 1 / len(values))
+
+    c = alpha * shares(quantity) + (1 - alpha) * shares(sure)
+    return dict(zip(quantity, (c / temperature).softmax(0), strict=True))
+
+
 def _softmax(scores: Mapping[str, float], temperature: float) -> dict[str, float]:
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; give a number above 0")
@@ -112,8 +145,8 @@ class _ScaleGradient(torch.autograd.Function):
         return ctx.factor * gradient, None
 
 
-def scale_gradient(x: Tensor, factor: float) -> Tensor:
-    """`x` itself; on the way back its gradient is multiplied by `factor`."""
+def scale_gradient(x: Tensor, factor: float | Tensor) -> Tensor:
+    """`x` itself; on the way back its gradient is multiplied by `factor`, as it is by then."""
     return _ScaleGradient.apply(x, factor)
 
 
@@ -135,76 +168,27 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean**2 + variance - 1 - log_variance).sum(1)
 
 
-class BottleneckFusion(ConcatFusion):
-    """`ConcatFusion` on stochastic codes: `h_m` to mean and log-variance of a Gaussian, `(B, d)`.
-
-    In training the code is drawn, `mean + sigma e`; at test time it is the mean. `code` is d, the
-    first encoder's width by default. The first log-variance is about -4, so that training starts
-    nearly without noise; it stays within +-10.
-    """
-
-    def __init__(self, encoders: dict[str, nn.Module], classes: int, code: int | None = None):
-        super().__init__(encoders, classes)
-        code = code or self.widths[0]
-        self.bottlenecks = nn.ModuleDict(
-            {m: nn.Linear(width, 2 * code) for m, width in zip(encoders, self.widths, strict=True)}
-        )
-        for layer in self.bottlenecks.values():
-            nn.init.constant_(layer.bias[code:], -4.0)
-        self.widths = [code] * len(encoders)
-        self.head = nn.Linear(code * len(encoders), classes)
-
-    def distributions(
-        self,
-        inputs: Inputs,
-        keep: dict[str, Tensor] | None = None,
-        factors: Mapping[str, float] | None = None,
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and log-variance of each modality's code; `factors` scale encoder gradients."""
-        found = {}
-        for m, h in super().features(inputs, keep).items():
-            if factors:
-                h = scale_gradient(h, factors[m])
-            mean, log_variance = self.bottlenecks[m](h).chunk(2, 1)  # (B, 2 d) -> (B, d) twice
-            # softly, so that the gradient never ends
-            found[m] = mean, LOG_VARIANCE * (log_variance / LOG_VARIANCE).tanh()
-        return found
-
-    def codes(
-        self,
-        distributions: Mapping[str, tuple[Tensor, Tensor]],
-        generator: torch.Generator | None = None,
-    ) -> dict[str, Tensor]:
-        """A draw from each modality's distribution in training, its mean at test time."""
-        if not self.training:
-            return {m: mean for m, (mean, _) in distributions.items()}
-        found = {}
-        for m, (mean, log_variance) in distributions.items():
-            noise = torch.empty_like(mean).normal_(generator=generator)
-            found[m] = mean + (0.5 * log_variance).exp() * noise
-        return found
-
-    def features(self, inputs: Inputs, keep: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Codes, `(B, d)`; a masked modality's code is zero. Errors as in `Fusion.features`."""
-        codes = self.codes(self.distributions(inputs, keep))
-        if keep is None:
-            return codes
-        return {m: code * keep[m].unsqueeze(1) for m, code in codes.items()}
-
-
 class CAL(Joint):
     """Joint + unimodal losses with scaled encoder gradients and a bottleneck for each modality.
 
     `CE(z) + unimodal_weight * sum over m of CE(z_m) + sum over m of beta_m KL_m / d`, with
     `beta_m = beta M (1 - W_m)` for M modalities, and the gradient that enters encoder m times
-    `1 + kappa W_m`. W comes from running means (`decay`) of the scores of the batches before.
-    During the first `warmup` epochs (2 of 15 by default) W is even, kappa 0, and beta rises
-    linearly. `acceleration`: `"contribution"`, or as a control `"uniform"` (W even), `"inverse"`
-    (`1 - W`, over M - 1), `"none"`; `compression`: `"contribution"`, `"uniform"`, `"none"`. `swap`
-    turns the order of W round. Other `options` as in `Joint`. W is one number a modality, not one a
-    sample; gradients are not clipped; the step logs `divergence_m`, KL_m / d, whose fall to 0 is a
-    collapse. Under `torchrun` W is common, the noise of the codes alike in every process. Raises
-    `ValueError` for fewer than two modalities, an unknown word or a number out of range.
+    `1 + kappa W_m`. During the first `warmup` epochs (2 of 15 by default) W is even, kappa 0, and
+    beta rises linearly. `acceleration`: `"contribution"`, or as a control `"uniform"` (W even),
+    `"inverse"` (`1 - W`, over M - 1), `"none"`; `compression`: `"contribution"`, `"uniform"`,
+    `"none"`. `swap` turns the order of W round. Other `options` as in `Joint`.
+
+    `reading`, where the abstract leaves it open: `"batch"`, W from running means (`decay`) of the
+    scores of the batches before; `"epoch"`, from their mean over the epoch before; `"sample"`, a W
+    for each sample from its own scores, at once. The other two are as `"batch"`, but `"channels"`
+    compresses by silence, not by beta_m: a share `1 - min(1, M W_m)` of a code's channels, drawn
+    anew for every sample in training, is 0, the others are scaled up, and every beta_m is
+    `beta (M - 1)`; `"loss"` accelerates by its own loss, `(1 + kappa W_m) CE(z_m)`.
+
+    Gradients are not clipped; the step logs `divergence_m`, KL_m / d, whose fall to 0 is a
+    collapse. Under `torchrun` W is common (but with `"sample"`), the noise of the codes alike in
+    every process. Raises `ValueError` for fewer than two modalities, an unknown word or a number
+    out of range.
     """
 
     def __init__(
@@ -220,15 +204,11 @@ class CAL(Joint):
         warmup: int | None = None,
         acceleration: str = "contribution",
         compression: str = "contribution",
+        reading: str = "batch",
         swap: bool = False,
         **options,
     ):
         super().__init__(model, epochs, unimodal_weight=unimodal_weight, **options)
-        if acceleration not in FACTORS or compression not in STRENGTHS:
-            raise ValueError(
-                f"acceleration is {acceleration!r} and compression {compression!r}; choose of "
-                f"{', '.join(FACTORS)} and of {', '.join(STRENGTHS)}"
-            )
         numbers = (kappa >= 0, beta >= 0, 0 <= alpha <= 1, temperature > 0, 0 <= decay < 1)
         if len(model.encoders) < 2 or not all(numbers) or (warmup is not None and warmup < 0):
             raise ValueError(
@@ -237,21 +217,28 @@ class CAL(Joint):
                 "or more, kappa, beta and warmup of 0 or more, alpha in [0, 1], a temperature "
                 "above 0, a decay in [0, 1)"
             )
+        self.acceleration = one_of(acceleration, FACTORS)
+        self.compression = one_of(compression, STRENGTHS)
+        self.reading = one_of(reading, READINGS)
         self.kappa, self.beta, self.alpha = kappa, beta, alpha
         self.temperature, self.decay, self.swap = temperature, decay, swap
         self.warmup = max(1, round(epochs * 2 / 15)) if warmup is None else warmup
-        self.acceleration, self.compression = acceleration, compression
         self.scores = dict.fromkeys(model.encoders, 1 / len(model.encoders))
         self.weights = _softmax(self.scores, temperature)
+        self.seen: list[dict[str, float]] = []  # the scores of this epoch's batches
         self.epoch = 0
 
     def plan(self, epoch: int) -> None:
-        """Set the rate."""
+        """Set the rate, and where W is that of an epoch, W."""
         super().plan(epoch)
         self.epoch = epoch
+        if self.reading == "epoch" and self.seen:
+            self.scores = {m: sum(c[m] for c in self.seen) / len(self.seen) for m in self.scores}
+            self.weights = self._turned(_softmax(self.scores, self.temperature))
+        self.seen = []
 
-    def factors(self) -> dict[str, float]:
-        """What the gradient of each encoder is multiplied by, 1 or more."""
+    def factors(self) -> dict[str, float | Tensor]:
+        """What accelerates each modality: 1 or more, `(B,)` where W is each sample's own."""
         if self.epoch < self.warmup or self.acceleration == "none":
             return dict.fromkeys(self.weights, 1.0)
         M = len(self.weights)
@@ -262,80 +249,125 @@ class CAL(Joint):
         }[self.acceleration]
         return {m: 1 + self.kappa * rule(W) for m, W in self.weights.items()}
 
-    def strengths(self) -> dict[str, float]:
-        """The bottleneck's weight for each modality."""
+    def strengths(self) -> dict[str, float | Tensor]:
+        """The weight of each modality's divergence in the loss."""
         if self.compression == "none":
             return dict.fromkeys(self.weights, 0.0)
         beta = self.beta * min((self.epoch + 1) / (self.warmup + 1), 1)
         M = len(self.weights)
-        if self.compression == "uniform" or self.epoch < self.warmup:
+        even = self.compression == "uniform" or self.reading == "channels"
+        if even or self.epoch < self.warmup:
             return dict.fromkeys(self.weights, beta * (M - 1))
         return {m: beta * M * (1 - W) for m, W in self.weights.items()}
+
+    def silences(self) -> dict[str, float]:
+        """The share of each code's channels that is silenced in training."""
+        if self.reading != "channels" or self.compression == "none" or self.epoch < self.warmup:
+            return dict.fromkeys(self.weights, 0.0)
+        M = len(self.weights)
+        shares = {m: 1 - min(1.0, M * W) for m, W in self.weights.items()}
+        if self.compression == "uniform":
+            return dict.fromkeys(shares, sum(shares.values()) / M)
+        return shares
 
     def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
         """See `Joint.logits`; keeps what the bottleneck's loss needs."""
         self.keep = keep
-        self.distributions = self.model.distributions(inputs, keep, self.factors())
+        features = self.model.encode(inputs, keep)
+        # filled in before the backward pass, since a sample's own W needs its target
+        self.scale = {m: h.new_ones(len(h), 1) for m, h in features.items()}
+        features = {m: scale_gradient(h, self.scale[m]) for m, h in features.items()}
+        self.distributions = self.model.distributions(features)
         self.codes = self.model.codes(self.distributions, self.generator)
+        for m, share in self.silences().items():
+            if share and self.model.training:
+                heard = torch.empty_like(self.codes[m]).bernoulli_(
+                    1 - share, generator=self.generator
+                )
+                self.codes[m] = self.codes[m] * heard / (1 - share)
         if keep is not None:
             self.codes = {m: code * keep[m].unsqueeze(1) for m, code in self.codes.items()}
         return self.model.classify(self.codes, keep)
 
     def loss(self, logits: dict[str, Tensor], target: Tensor) -> Tensor:
         """See the class."""
-        loss = super().loss(logits, target)
-        divergences, strengths = self.divergences(), self.strengths()
-        return loss + sum(strengths[m] * kl for m, kl in divergences.items() if strengths[m])
+        if self.reading == "sample":
+            own = sample_weights(self.utility(target), logits, self.alpha, self.temperature)
+            self.weights = self._turned(own)
+        factors, strengths = self.factors(), self.strengths()
+        loss = F.cross_entropy(logits["fused"], target)
+        for m, kl in self.divergences().items():
+            own_loss = F.cross_entropy(logits[m], target)
+            if self.reading == "loss":
+                own_loss = factors[m] * own_loss
+            else:
+                self.scale[m].copy_(torch.as_tensor(factors[m]).reshape(-1, 1))
+            loss = loss + self.unimodal_weight * own_loss + self._mean(m, strengths[m] * kl)
+        return loss
 
     def divergences(self) -> dict[str, Tensor]:
-        """`KL_m / d`, the mean over a batch's samples that keep m."""
-        found = {}
-        for m, (mean, log_variance) in self.distributions.items():
-            kl = gaussian_kl(mean, log_variance) / mean.shape[1]
-            kept = torch.ones_like(kl) if self.keep is None else self.keep[m].to(kl.dtype)
-            found[m] = (kl * kept).sum() / kept.sum().clamp(min=1)
-        return found
+        """`KL_m / d` of each sample, `(B,)`."""
+        return {
+            m: gaussian_kl(*parts) / parts[0].shape[1] for m, parts in self.distributions.items()
+        }
+
+    def _mean(self, m: str, values: Tensor) -> Tensor:
+        """Over the samples that keep modality m."""
+        if self.keep is None:
+            return values.mean()
+        kept = self.keep[m].to(values.dtype)
+        return (values * kept).sum() / kept.sum().clamp(min=1)
 
     @torch.no_grad()
     def modulate(self, logits: dict[str, Tensor], target: Tensor) -> dict[str, Tensor]:
         """Take this batch into the running scores; the next one is weighed by them."""
         check_logits(logits["fused"], target)
-        quantity = information(self.utility(target))
+        quantity = information({s: p.mean() for s, p in self.utility(target).items()})
         sure = confidence({m: logits[m] for m in self.scores})
         shares = contribution_scores(quantity, sure, self.alpha)
         new = torch.tensor([shares[m] for m in self.scores])
         new = sum_over_processes(new.to(target.device)) / world_size()
-        for m, c in zip(self.scores, new.tolist(), strict=True):
-            self.scores[m] = self.decay * self.scores[m] + (1 - self.decay) * c
-        self.weights = _softmax(self.scores, self.temperature)
-        if self.swap:
-            turned = reversed(self.weights.values())
-            self.weights = dict(zip(self.weights, list(turned), strict=True))
-        log = {f"weight_{m}": W for m, W in self.weights.items()}
-        log |= {f"information_{m}": x for m, x in quantity.items()}
+        self.seen.append(dict(zip(self.scores, new.tolist(), strict=True)))
+        if self.reading not in ("epoch", "sample"):
+            keep, news = self.decay, self.seen[-1]
+            self.scores = {m: keep * c + (1 - keep) * news[m] for m, c in self.scores.items()}
+            self.weights = self._turned(_softmax(self.scores, self.temperature))
+        log = {f"information_{m}": x for m, x in quantity.items()}
         log |= {f"confidence_{m}": x for m, x in sure.items()}
-        log = {name: torch.tensor(x) for name, x in log.items()}
-        return log | {f"divergence_{m}": kl.detach() for m, kl in self.divergences().items()}
+        log |= {f"contribution_{m}": W for m, W in self.weights.items()}
+        log = {name: torch.as_tensor(x).mean() for name, x in log.items()}
+        return log | {f"divergence_{m}": self._mean(m, kl) for m, kl in self.divergences().items()}
 
-    def utility(self, target: Tensor) -> dict[frozenset[str], float]:
-        """Mean probability of the true class for every set of modalities, on the codes drawn."""
+    def _turned(self, weights: dict) -> dict:
+        """W, or with `swap` in reverse order."""
+        order = reversed(weights.values()) if self.swap else weights.values()
+        return dict(zip(weights, list(order), strict=True))
+
+    @torch.no_grad()
+    def utility(self, target: Tensor) -> dict[frozenset[str], Tensor]:
+        """Probability of the true class, `(B,)`, for every set of modalities, on these codes."""
         names, classes = list(self.codes), self.model.head.out_features
         everything = torch.ones_like(target, dtype=torch.bool)
-        found = {frozenset(): 1 / classes}
+        found = {frozenset(): torch.full(target.shape, 1 / classes, device=target.device)}
         for size in range(1, len(names) + 1):
             for kept in combinations(names, size):
                 keep = {m: everything & (m in kept) for m in names}
                 p = self.model.classify(self.codes, keep)["fused"].softmax(1)
-                found[frozenset(kept)] = p.gather(1, target.unsqueeze(1)).mean().item()
+                found[frozenset(kept)] = p.gather(1, target.unsqueeze(1)).squeeze(1)
         return found
 
     def state_dict(self) -> dict:
         """See `Method.state_dict`."""
-        own = {"scores": self.scores, "weights": self.weights, "epoch": self.epoch}
+        own = {
+            "scores": self.scores,
+            "weights": self.weights,
+            "seen": self.seen,
+            "epoch": self.epoch,
+        }
         return super().state_dict() | own
 
     def load_state_dict(self, state: dict) -> None:
         """See `Method.load_state_dict`."""
         super().load_state_dict(state)
         self.scores, self.weights = dict(state["scores"]), dict(state["weights"])
-        self.epoch = state["epoch"]
+        self.seen, self.epoch = list(state["seen"]), state["epoch"]
