@@ -54,6 +54,41 @@ def mean_average_precision(logits: Tensor, target: Tensor) -> float:
     return float(average_precision_score(wanted[:, there], scores[:, there], average="macro"))
 
 
+def reliability(logits: Tensor, target: Tensor, bins: int = 10) -> dict[str, Tensor]:
+    """Certainty against accuracy of `(N, K)` logits, in equal steps of certainty, `(bins,)` each.
+
+    Certainty is the largest probability. `"certainty"` and `"accuracy"` are a bin's means, NaN
+    where it is empty; `"share"` is its part of the samples. Raises what `accuracy` does, and
+    `ValueError` for fewer than one bin.
+    """
+    check_logits(logits, target)
+    if bins < 1:
+        raise ValueError(f"bins is {bins}; give 1 or more")
+    certainty, guess = logits.double().softmax(1).max(1)
+    place = (certainty * bins).ceil().long().clamp(1, bins) - 1  # bins are open below
+
+    def total(values: Tensor) -> Tensor:
+        return torch.zeros(bins, dtype=torch.double).index_add(
+            0, place.cpu(), values.double().cpu()
+        )
+
+    count = total(torch.ones_like(certainty))
+    return {
+        "certainty": total(certainty) / count,
+        "accuracy": total(guess == target) / count,
+        "share": count / len(target),
+    }
+
+
+def calibration_error(logits: Tensor, target: Tensor, bins: int = 10) -> float:
+    """Expected calibration error: `sum over bins of share * |accuracy - certainty|`, in [0, 1].
+
+    Guo et al., ICML 2017, equation 3. Errors as in `reliability`.
+    """
+    found = reliability(logits, target, bins)
+    return (found["share"] * (found["accuracy"] - found["certainty"]).abs()).nansum().item()
+
+
 def linear_probe(
     train_features: Tensor, train_target: Tensor, test_features: Tensor, test_target: Tensor
 ) -> float:

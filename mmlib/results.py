@@ -23,10 +23,12 @@ import torch
 from tqdm.auto import tqdm
 
 from mmlib.data import AVDigits
+from mmlib.data.corruptions import corrupt
 from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
 from mmlib.methods.gap import Gap
 from mmlib.plotting import modality_style, set_style
+from mmlib.robustness import CONDITIONS, corrupted_sets, under_corruption
 from mmlib.scoring import of_first_mixture, score
 from mmlib.training import fit, seeded
 
@@ -56,13 +58,26 @@ GRID = {
     # controls that a larger gradient would make diverge at the method's own rate
     "base, weak loss x 3": {"lr": [0.01, *RATES[:3]]},
     "fixed number": {"lr": [0.01, *RATES[:3]]},
-    # the strength of everything first, then the other readings at what was best
+    # one reading first, then the others at the strength that was best; rate 0.2 with weight 3 and
+    # accelerated encoders diverges
     "cal": [
         {
-            "lr": RATES[1:4],
+            "lr": RATES[1:3],
             "unimodal_weight": [1.0, 3.0],
             "beta": [0.001, 0.01, 0.1],
             "reading": ["batch"],
+        },
+        {
+            "lr": RATES[3:4],
+            "unimodal_weight": [1.0],
+            "beta": [0.001, 0.01, 0.1],
+            "reading": ["batch"],
+        },
+        {
+            "lr": RATES[1:3],
+            "unimodal_weight": [3.0],
+            "beta": [0.1],
+            "reading": ["epoch", "sample", "channels", "loss"],
         },
     ],
 }
@@ -71,13 +86,15 @@ TUNED_ON = {"detached, own rate": "corrupted", "ensemble, own rate": "corrupted"
 
 class Control(NamedTuple):
     """A row beside a method: what is trained, with whose options, changed how, how many times as
-    long (in which scenario), with which numbers among the options how many times as large."""
+    long (in which scenario), with which numbers among the options how many times as large, with
+    noise of which severity in half of the training samples (drawn once, each modality's own)."""
 
     method: str
     options_of: str
     change: dict = {}
     times: float | dict[str, float] = 1
     scale: dict[str, float] = {}
+    noise: float = 0
 
     def options(self, chosen: dict[str, dict]) -> dict:
         """The row's options, from what was `chosen` for each method."""
@@ -155,6 +172,8 @@ CONTROLS = {
     "cal, swapped": Control("cal", "cal", {"swap": True}),
     "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
     "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
+    "modality-dropout": Control("modality-dropout", "joint-unimodal"),
+    "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
 }
 
 _LESSON_1 = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
@@ -162,6 +181,8 @@ _LESSON_1 += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
 _VALUATION = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
 _VALUATION += ("joint, same steps", "joint-unimodal, same steps")
 _REFERENCES = ("joint", "joint-unimodal", "ensemble")
+_METHODS = ("joint", "joint-unimodal", "ensemble", "ogm-ge", "valuation", "boosting")
+_METHODS += ("detached", "gap", "cal")
 _CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
 _CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
 _CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
@@ -194,6 +215,7 @@ TABLES = {  # file -> scenario -> what is trained there
         "corrupted": ("joint-unimodal", "gap", "gap, one-sided", "penalty only")
         + ("gap, permuted posterior", "purified", "purified at random"),
     },
+    "noise": {"imbalanced": _METHODS + ("both uniform", "modality-dropout", "trained with noise")},
     "cal": {"imbalanced": _CAL, "corrupted": _CAL, "flipped": ("cal",), "balanced": ("cal",)},
 }
 
@@ -204,9 +226,12 @@ def run(
     """Train one method on AV-Digits from `seed` (data, weights, order) and score it on `split`.
 
     Returns what `scoring.score` does, seconds of training, samples seen (and looked at, see
-    `Plan`); of the gap loss also how its first mixture came out on the training data.
+    `Plan`); of the gap loss also how its first mixture came out on the training data. With the
+    split `"noise"` it is what `robustness.under_corruption` says of the test split instead.
     """
-    train, held_out = (_data(part, scenario, seed) for part in ("train", split))
+    train = _data("train", scenario, seed)
+    if method in CONTROLS and CONTROLS[method].noise:
+        train = _with_noise(train, CONTROLS[method].noise, seed)
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
     name = CONTROLS[method].method if method in CONTROLS else method
@@ -221,11 +246,16 @@ def run(
         return {}
 
     history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
-    val = _data("val", scenario, seed) if split == "test" else None
-    scores = score(trained, train, held_out, val) | first
+    if split == "noise":
+        scores = under_corruption(
+            trained, _data("test", scenario, seed), _corrupted(scenario, seed)
+        )
+    else:
+        val = _data("val", scenario, seed) if split == "test" else None
+        scores = score(trained, train, _data(split, scenario, seed), val) | first
     logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
     scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
-    if split == "test":  # runs of the tuning stand beside other work; their seconds tell nothing
+    if split != "val":  # runs of the tuning stand beside other work; their seconds tell nothing
         scores["seconds"] = sum(row["seconds"] for row in history)
     for cost in ("samples", "looked_at"):
         scores[cost] = sum(row[cost] for row in history)
@@ -235,6 +265,18 @@ def run(
 @lru_cache(maxsize=16)  # one scenario's training and held-out data for every seed
 def _data(split: str, scenario: str, seed: int) -> AVDigits:
     return AVDigits(split, scenario, seed=seed)
+
+
+def _with_noise(train: AVDigits, severity: float, seed: int) -> AVDigits:
+    """Noise in half of the samples, other than any of the noise table's."""
+    for m, corruption in CONDITIONS["both noisy"].items():
+        train = corrupt(train, m, corruption, severity, seed=1000 + seed)
+    return train
+
+
+@lru_cache(maxsize=1)  # the noise table goes through the methods seed by seed
+def _corrupted(scenario: str, seed: int) -> list[tuple[str, AVDigits]]:
+    return list(corrupted_sets(_data("test", scenario, seed)))
 
 
 def write_tables(
@@ -263,7 +305,11 @@ def write_tables(
                 control = CONTROLS.get(method, Control(method, method))
                 length, options = control.epochs(scenario, epochs), control.options(chosen)
                 rows += [(scenario, method, length, options, seed) for seed in seeds]
-        table = _complete(folder / f"{name}.csv", rows, "test", processes)
+        if name == "noise":
+            rows.sort(key=lambda row: row[-1])  # by seed
+        table = _complete(
+            folder / f"{name}.csv", rows, "noise" if name == "noise" else "test", processes
+        )
         if name == "baselines":
             draw_phenomenon(table, folder)
 

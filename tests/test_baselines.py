@@ -176,3 +176,16 @@ def test_learning_rate_follows_half_a_cosine():
     assert rates[0] == 0.2 and rates[5] == pytest.approx(0.1)
     assert rates == sorted(rates, reverse=True) and rates[-1] > 0
     assert isinstance(method, Joint)
+
+
+def test_modality_dropout_takes_one_modality_of_some_samples():
+    data = AVDigits("train", size=64)
+    method = make_method("modality-dropout", encoders(), 10, epochs=3, dataset=data, rate=0.5)
+    plans = [method.plan(epoch) for epoch in range(2)]
+    lost = [torch.stack([~kept for kept in plan.keep.values()]).sum(0) for plan in plans]
+    assert all(x.max() == 1 for x in lost)  # never both
+    assert torch.cat(lost).float().mean().item() == pytest.approx(0.5, abs=0.15)
+    assert not torch.equal(plans[0].keep["audio"], plans[1].keep["audio"])
+    assert all((~kept).any() for plan in plans for kept in plan.keep.values())
+    with pytest.raises(ValueError, match="rate is 2"):
+        make_method("modality-dropout", encoders(), 10, epochs=3, dataset=data, rate=2)

@@ -6,10 +6,12 @@ import torch
 
 from mmlib.evaluation import (
     accuracy,
+    calibration_error,
     linear_probe,
     macro_f1,
     mean_average_precision,
     paired_interval,
+    reliability,
 )
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [0.0, 1.0, 2.0], [4.0, 0.0, 1.0]])
@@ -94,3 +96,21 @@ def test_paired_interval_bad_input():
         paired_interval([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="level is 95"):
         paired_interval([1, 2], [1, 3], level=95)
+
+
+def test_reliability_and_calibration_error_by_hand():
+    p = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.45, 0.55], [0.4, 0.6]])
+    target = torch.tensor([0, 1, 1, 0])
+    found = reliability(p.log(), target, bins=10)
+    # (0.9, 1] holds two samples, one of them right
+    assert found["share"][9] == 0.5 and found["accuracy"][9] == 0.5
+    assert found["certainty"][9] == pytest.approx(0.95)
+    assert found["share"].sum() == 1 and found["accuracy"][0].isnan()
+    # of four bins (0.5, 0.75] holds 0.55 and 0.6, one of them right
+    wanted = 0.5 * abs(0.5 - 0.95) + 0.5 * abs(0.5 - 0.575)
+    assert calibration_error(p.log(), target, bins=2) == pytest.approx(abs(0.5 - 0.7625))
+    assert calibration_error(p.log(), target, bins=4) == pytest.approx(wanted)
+    sure = torch.eye(3)[torch.tensor([0, 1, 2, 0])] * 100
+    assert calibration_error(sure, torch.tensor([0, 1, 2, 1])) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="bins is 0"):
+        reliability(p.log(), target, bins=0)

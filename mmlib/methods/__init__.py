@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
-from mmlib.methods.baselines import OGMGE, Ensemble, Joint
+from mmlib.methods.baselines import OGMGE, Ensemble, Joint, ModalityDropout
 from mmlib.methods.boosting import BoostedFusion, Boosting
 from mmlib.methods.cal import CAL
 from mmlib.methods.detached import Detached, DetachedFusion
@@ -25,6 +25,7 @@ METHODS = {
     "cal": (BottleneckFusion, CAL, {}),
     # controls
     "joint-late": (LateFusion, Joint, {}),
+    "modality-dropout": (ConcatFusion, ModalityDropout, {}),
     "ogm-ge-noise": (ConcatFusion, OGMGE, {"alpha": 0.0}),
     "valuation-random-samples": (ConcatFusion, Valuation, {"level": "random-samples"}),
     "valuation-random": (ConcatFusion, Valuation, {"level": "random"}),
@@ -46,9 +47,9 @@ def make_method(
     """The method of that name over these encoders, on `device`.
 
     Heads, and what the method itself draws at random, come from `seed`. `dataset` is the training
-    data: methods that plan by its samples (`valuation`, `detached`, `gap`) need it, the others
-    ignore it. `options` go to the method's class (`lr`, `alpha`...). Raises `ValueError` for an
-    unknown name or a data set that is needed and not given.
+    data: methods that plan by its samples (`valuation`, `detached`, `gap`, `modality-dropout`) need
+    it, the others ignore it. `options` go to the method's class (`lr`, `alpha`...). Raises
+    `ValueError` for an unknown name or a data set that is needed and not given.
     """
     if name not in METHODS:
         raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmlib.evaluation import check_logits
-from mmlib.training import Inputs, average_gradients, cosine_rate
+from mmlib.training import Inputs, Plan, average_gradients, cosine_rate
 
 
 class Joint:
@@ -94,6 +94,35 @@ class Ensemble(Joint):
 
     def loss(self, logits: dict[str, Tensor], target: Tensor) -> Tensor:
         return unimodal_loss(logits, target)
+
+
+class ModalityDropout(Joint):
+    """Joint training in which some samples have one modality only, drawn anew every epoch.
+
+    With probability `rate` a sample loses one of its modalities, each as likely; a lost modality is
+    masked (Neverova et al., "ModDrop", TPAMI 2016). Needs the training data's length. Raises
+    `ValueError` for a rate outside [0, 1] or fewer than two modalities.
+    """
+
+    needs_dataset = True
+
+    def __init__(self, model: nn.Module, epochs: int, dataset, rate: float = 0.3, **options):
+        super().__init__(model, epochs, **options)
+        if not 0 <= rate <= 1 or len(model.encoders) < 2:
+            raise ValueError(
+                f"rate is {rate}, with {len(model.encoders)} modalities; give a rate in [0, 1] and "
+                "two modalities or more"
+            )
+        self.samples, self.rate = len(dataset), rate
+
+    def plan(self, epoch: int) -> Plan:
+        """Every sample once; who loses what comes from the method's generator."""
+        super().plan(epoch)
+        draw = {"generator": self.generator, "device": self.generator.device}
+        hit = torch.rand(self.samples, **draw) < self.rate
+        lost = torch.randint(len(self.model.encoders), (self.samples,), **draw)
+        keep = {m: (~hit | (lost != i)).cpu() for i, m in enumerate(self.model.encoders)}
+        return Plan(torch.arange(self.samples), keep)
 
 
 class OGMGE(Joint):
