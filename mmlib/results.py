@@ -30,7 +30,7 @@ from mmlib.methods.gap import Gap
 from mmlib.plotting import modality_style, set_style
 from mmlib.robustness import CONDITIONS, corrupted_sets, under_corruption
 from mmlib.scoring import of_first_mixture, score
-from mmlib.training import fit, seeded
+from mmlib.training import Method, fit, one_of, seeded
 
 EPOCHS = 15
 SEEDS = range(5)
@@ -172,6 +172,7 @@ CONTROLS = {
     "cal, swapped": Control("cal", "cal", {"swap": True}),
     "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
     "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
+    "cal, gradient scaled": Control("cal", "cal", {"reading": "batch"}),
     "modality-dropout": Control("modality-dropout", "joint-unimodal"),
     "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
 }
@@ -186,7 +187,7 @@ _METHODS += ("detached", "gap", "cal")
 _CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
 _CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
 _CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
-_CAL += ("cal, beta x 10", "cal, beta / 10")
+_CAL += ("cal, beta x 10", "cal, beta / 10", "cal, gradient scaled")
 TABLES = {  # file -> scenario -> what is trained there
     "baselines": dict.fromkeys(("imbalanced", "balanced", "flipped"), _LESSON_1),
     "valuation": {
@@ -215,29 +216,31 @@ TABLES = {  # file -> scenario -> what is trained there
         "corrupted": ("joint-unimodal", "gap", "gap, one-sided", "penalty only")
         + ("gap, permuted posterior", "purified", "purified at random"),
     },
+    "cal": {"imbalanced": _CAL, "corrupted": _CAL[:8], "flipped": ("cal",), "balanced": ("cal",)},
     "noise": {"imbalanced": _METHODS + ("both uniform", "modality-dropout", "trained with noise")},
-    "cal": {"imbalanced": _CAL, "corrupted": _CAL, "flipped": ("cal",), "balanced": ("cal",)},
 }
 
 
 def run(
-    method: str, scenario: str, seed: int, options: dict, epochs: int = EPOCHS, split: str = "test"
+    method: str,
+    scenario: str,
+    seed: int,
+    options: dict,
+    epochs: int = EPOCHS,
+    split: str = "test",
+    weights: Path | None = None,
 ) -> dict[str, float]:
     """Train one method on AV-Digits from `seed` (data, weights, order) and score it on `split`.
 
     Returns what `scoring.score` does, seconds of training, samples seen (and looked at, see
     `Plan`); of the gap loss also how its first mixture came out on the training data. With the
-    split `"noise"` it is what `robustness.under_corruption` says of the test split instead.
+    split `"noise"` it is what `robustness.under_corruption` says of the test split instead. The
+    trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed)
     if method in CONTROLS and CONTROLS[method].noise:
         train = _with_noise(train, CONTROLS[method].noise, seed)
-    with seeded(seed):
-        encoders = {m: SmallCNN() for m in train.modalities}
-    name = CONTROLS[method].method if method in CONTROLS else method
-    trained = make_method(
-        name, encoders, len(train.classes), epochs, seed, dataset=train, **options
-    )
+    trained = _untrained(method, train, seed, options, epochs)
     first: dict[str, float] = {}
 
     def watch(trained) -> dict:
@@ -246,6 +249,11 @@ def run(
         return {}
 
     history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
+    if weights:
+        trained.optimizer.state.clear()  # momentum is of no use any more
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(trained.state_dict(), weights.with_suffix(".part"))
+        os.replace(weights.with_suffix(".part"), weights)
     if split == "noise":
         scores = under_corruption(
             trained, _data("test", scenario, seed), _corrupted(scenario, seed)
@@ -260,6 +268,33 @@ def run(
     for cost in ("samples", "looked_at"):
         scores[cost] = sum(row[cost] for row in history)
     return {name: round(float(value), 4) for name, value in scores.items()}
+
+
+def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
+    with seeded(seed):
+        encoders = {m: SmallCNN() for m in train.modalities}
+    name = CONTROLS[method].method if method in CONTROLS else method
+    classes = len(train.classes)
+    return make_method(name, encoders, classes, epochs, seed, dataset=train, **options)
+
+
+def trained(method: str, folder: Path, train: AVDigits) -> Method:
+    """The network of the noise table's row `method` at the first seed, as `make results` left it.
+
+    `folder` is that of the tables; `train` the training split of `imbalanced` at seed 0. Raises
+    `ValueError` for a method that is no row of the table, `FileNotFoundError` if there is no file.
+    """
+    one_of(method, TABLES["noise"]["imbalanced"])
+    chosen = choose(pd.read_csv(folder / "tuning.csv"))
+    options = CONTROLS.get(method, Control(method, method)).options(chosen)
+    found = _untrained(method, train, SEEDS[0], options, EPOCHS)
+    found.load_state_dict(torch.load(_weights(folder, method), weights_only=True))
+    return found
+
+
+def _weights(folder: Path, method: str) -> Path:
+    """Where the noise table's network of the first seed is kept."""
+    return folder.parent / "weights" / f"{method.replace(' ', '-')}.pt"
 
 
 @lru_cache(maxsize=16)  # one scenario's training and held-out data for every seed
@@ -296,20 +331,21 @@ def write_tables(
         for point in _points(grids):
             scenario = TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
-    tuning = _complete(folder / "tuning.csv", grid, "val", processes)
+    tuning = _complete(folder / "tuning.csv", grid, "val", processes, {})
     chosen = choose(tuning)
+    known: dict[tuple, dict] = {}
     for name, scenarios in TABLES.items():
-        rows = []
+        rows, split = [], "noise" if name == "noise" else "test"
         for scenario, methods in scenarios.items():
             for method in methods:
                 control = CONTROLS.get(method, Control(method, method))
                 length, options = control.epochs(scenario, epochs), control.options(chosen)
                 rows += [(scenario, method, length, options, seed) for seed in seeds]
-        if name == "noise":
+        if split == "noise":
             rows.sort(key=lambda row: row[-1])  # by seed
-        table = _complete(
-            folder / f"{name}.csv", rows, "noise" if name == "noise" else "test", processes
-        )
+        table = _complete(folder / f"{name}.csv", rows, split, processes, known)
+        if split == "test":
+            known |= {tuple(row[column] for column in KEY): row for row in table.to_dict("records")}
         if name == "baselines":
             draw_phenomenon(table, folder)
 
@@ -358,19 +394,28 @@ def choose(tuning: pd.DataFrame) -> dict[str, dict]:
     }
 
 
-def _complete(path: Path, wanted: list[tuple], split: str, processes: int) -> pd.DataFrame:
-    """Keep the rows of `path` that are wanted, run the others, save after every one."""
+def _complete(
+    path: Path, wanted: list[tuple], split: str, processes: int, known: dict[tuple, dict]
+) -> pd.DataFrame:
+    """Keep the rows of `path` that are wanted, take what is `known` from other tables, run the
+    others, save after every one."""
     keys = [(s, m, e, json.dumps(o, sort_keys=True), seed) for s, m, e, o, seed in wanted]
     done = {}
     if path.exists():
         for row in pd.read_csv(path).to_dict("records"):
             done[tuple(row[column] for column in KEY)] = row
+    stored, done = set(done), known | done
     missing = [key for key in keys if key not in done]
-    jobs = [(m, s, seed, json.loads(options), e, split) for s, m, e, options, seed in missing]
+    jobs = []
+    for s, m, e, options, seed in missing:
+        keep = _weights(path.parent, m) if split == "noise" and seed == SEEDS[0] else None
+        jobs.append((m, s, seed, json.loads(options), e, split, keep))
     finished = zip(missing, _run_all(jobs, processes), strict=True)
     for key, scores in tqdm(finished, desc=path.name, total=len(jobs), disable=not jobs):
         done[key] = dict(zip(KEY, key, strict=True)) | scores
         _save(path, [done[key] for key in keys if key in done], split)
+    if not missing and not stored >= set(keys):
+        _save(path, [done[key] for key in keys], split)
     return pd.DataFrame([done[key] for key in keys])
 
 

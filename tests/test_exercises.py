@@ -166,7 +166,54 @@ def informed_weights(r, s_a, s_v, classes, both=False, other=1.0):
     return w / w.mean()
 
 
+def draw_code(mean, log_var, noise):
+    return mean + (0.5 * log_var).exp() * noise
+
+
+def kl_channels(m_1, l_1, m_2, l_2):
+    return 0.5 * (l_2 - l_1 + (l_1.exp() + (m_1 - m_2) ** 2) / l_2.exp() - 1)
+
+
+def temperature_for(largest, modalities):
+    return 1 / np.log(largest * (modalities - 1) / (1 - largest))
+
+
+def scaled(x, factor):
+    return factor * x + (1 - factor) * x.detach()
+
+
+def scaled_by_hook(x, factor, new=True):
+    x = x.clone() if new else x
+    x.register_hook(lambda gradient: factor * gradient)
+    return x
+
+
+def confident(z):
+    return 1 - torch.special.entr(z.softmax(1)).sum(1).mean().item() / np.log(z.shape[1])
+
+
+def best_temperature(z, target, temperatures, pick=min):
+    return pick(temperatures, key=lambda t: F.cross_entropy(z / t, target).item())
+
+
+def calibrated_confidence(z, target, temperatures, pick=min):
+    return confident(z / best_temperature(z, target, temperatures, pick))
+
+
+def potential(losses, k, over=None, least=0.0):
+    if len(losses) <= k:
+        return 0.0
+    now, before = losses[-1], losses[-1 - k]
+    return max((before - now) / (over(losses, k) if over else before), least)
+
+
 RIGHT = {
+    exercises.check_draw_code: draw_code,
+    exercises.check_kl_between: lambda *parts: kl_channels(*parts).sum(1),
+    exercises.check_temperature_for: temperature_for,
+    exercises.check_scaled: scaled,
+    exercises.check_calibrated_confidence: calibrated_confidence,
+    exercises.check_potential: potential,
     exercises.check_responsibilities: responsibilities,
     exercises.check_maximise: maximise,
     exercises.check_turning_point: turning_point,
@@ -619,6 +666,130 @@ WRONG = [
         lambda r, a, v, k: informed_weights(r, a, v, k) + 0 * r,
         "detach",
     ),
+    (exercises.check_draw_code, lambda m, v, e: m + v.exp() * e, "is the variance"),
+    (exercises.check_draw_code, lambda m, v, e: m + v * e, "is a logarithm"),
+    (exercises.check_draw_code, lambda m, v, e: m + e, "scale it by sigma"),
+    (exercises.check_draw_code, lambda m, v, e: m, "code at test time"),
+    (exercises.check_draw_code, lambda m, v, e: draw_code(m, v, e) - m, "mean is missing"),
+    (exercises.check_draw_code, lambda m, v, e: torch.normal(m, (v / 2).exp()), "given noise"),
+    (exercises.check_draw_code, lambda m, v, e: draw_code(m, v.detach(), e), "reaches log_var"),
+    (exercises.check_draw_code, lambda m, v, e: draw_code(m, v, e).detach(), "reaches mean"),
+    (exercises.check_draw_code, lambda m, v, e: draw_code(m, v, e).sum(1), "give .5, 4."),
+    (exercises.check_kl_between, kl_channels, "sum over the channels, dim=1"),
+    (exercises.check_kl_between, lambda *a: kl_channels(*a).sum(0), "not over the batch"),
+    (exercises.check_kl_between, lambda *a: kl_channels(*a).mean(1), "not a mean"),
+    (exercises.check_kl_between, lambda *a: kl_channels(*a).sum(), "do not sum over the batch"),
+    (exercises.check_kl_between, lambda *a: kl_channels(*a).sum(1).mean(), "do not average"),
+    (
+        exercises.check_kl_between,
+        lambda m, v, n, w: kl_channels(n, w, m, v).sum(1),
+        "turned round",
+    ),
+    (exercises.check_kl_between, lambda *a: 2 * kl_channels(*a).sum(1), "factor 1/2"),
+    (exercises.check_kl_between, lambda *a: (kl_channels(*a) + 0.5).sum(1), "- 1 is missing"),
+    (
+        exercises.check_kl_between,
+        lambda m, v, n, w: kl_channels(m, v, 0 * n, 0 * w).sum(1),
+        "from N.0, 1.",
+    ),
+    (
+        exercises.check_kl_between,
+        lambda m, v, n, w: kl_channels(m - n, v, 0 * n, 0 * w).sum(1),
+        "not yet stretched",
+    ),
+    (
+        exercises.check_kl_between,
+        lambda m, v, n, w: 0.5 * (w - v + (v - w).exp() + (m - n) ** 2 - 1).sum(1),
+        "divide by its variance",
+    ),
+    (
+        exercises.check_kl_between,
+        lambda m, v, n, w: 0.5 * ((v.exp() + (m - n) ** 2) / w.exp() - 1).sum(1),
+        "logarithms are missing",
+    ),
+    (
+        exercises.check_kl_between,
+        lambda m, v, n, w: kl_channels(m, 2 * v, n, 2 * w).sum(1),
+        "not of sigma",
+    ),
+    (exercises.check_kl_between, lambda *a: kl_channels(*a).sum(1) + 1, "for the first sample"),
+    (exercises.check_temperature_for, lambda w, M: np.log(w * (M - 1) / (1 - w)), "turned round"),
+    (exercises.check_temperature_for, lambda w, M: temperature_for(w, 2), "M - 1 others"),
+    (exercises.check_temperature_for, lambda w, M: temperature_for(w, M + 1), "M - 1 have score 0"),
+    (exercises.check_temperature_for, lambda w, M: 2 * temperature_for(w, M), "not by 2"),
+    (exercises.check_temperature_for, lambda w, M: 1 / np.log(w), "W is a share"),
+    (exercises.check_temperature_for, lambda w, M: -np.log(w / (1 - w)), "sign is turned"),
+    (exercises.check_temperature_for, lambda w, M: 0.3, "gives W = "),
+    (exercises.check_scaled, lambda x, f: f * x, "values are scaled"),
+    (exercises.check_scaled, lambda x, f: x + f, "come back unchanged"),
+    (exercises.check_scaled, lambda x, f: x.detach(), "no gradient"),
+    (exercises.check_scaled, lambda x, f: x.clone(), "is not scaled"),
+    (exercises.check_scaled, lambda x, f: scaled_by_hook(x, f, new=False), "all uses of x"),
+    (exercises.check_scaled, lambda x, f: scaled(x, 1 - f), "swap the two parts"),
+    (exercises.check_scaled, lambda x, f: scaled(x, 1 / f), "divides by the factor"),
+    (exercises.check_scaled, lambda x, f: scaled(x, 1 + f), "plain part is too much"),
+    (exercises.check_scaled, lambda x, f: scaled(x, 7.0), "times as large"),
+    (exercises.check_calibrated_confidence, lambda z, y, t: confident(z), "is not used"),
+    (exercises.check_calibrated_confidence, best_temperature, "that is the temperature"),
+    (
+        exercises.check_calibrated_confidence,
+        lambda *a: 1 - calibrated_confidence(*a),
+        "1 minus it",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda z, y, t: confident(z * best_temperature(z, y, t)),
+        "do not multiply",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda *a: calibrated_confidence(*a, pick=max),
+        "highest cross-entropy",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda z, y, t: max(confident(z / k) for k in t),
+        "not by the confidence itself|highest cross-entropy",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda z, y, t: min(confident(z / k) for k in t),
+        "not by the confidence itself",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda z, y, t: (z.argmax(1) == y).float().mean(),
+        "that is the accuracy",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda z, y, t: min(F.cross_entropy(z / k, y) for k in t),
+        "that is the cross-entropy",
+    ),
+    (exercises.check_calibrated_confidence, lambda z, y, t: 0.123, "at temperature"),
+    (exercises.check_potential, lambda x, k: x[0] - x[-1], "stops with IndexError"),
+    (exercises.check_potential, lambda x, k: potential([9.0] + x, k), "before k"),
+    (exercises.check_potential, lambda x, k: potential(x, k, lambda x, k: 1.0), "relative"),
+    (exercises.check_potential, lambda x, k: -potential(x, k), "sign is turned"),
+    (exercises.check_potential, lambda x, k: potential(x, k, lambda x, k: x[-1]), "earlier"),
+    (
+        exercises.check_potential,
+        lambda x, k: x[-1] / x[-1 - k] if len(x) > k else 0.0,
+        "1 minus this share",
+    ),
+    (exercises.check_potential, lambda x, k: potential(x, k, lambda x, k: x[0]), "over the first"),
+    (
+        exercises.check_potential,
+        lambda x, k: 1 - x[-1] / x[0] if len(x) > k else 0.0,
+        "only the last k",
+    ),
+    (
+        exercises.check_potential,
+        lambda x, k: 1 - x[-1] / x[-k] if len(x) > k else 0.0,
+        "losses.-1 - k",
+    ),
+    (exercises.check_potential, lambda x, k: potential(x, k, least=-9.0), "rising loss"),
+    (exercises.check_potential, lambda x, k: 0.37 if len(x) > k else 0.0, "for .2.0"),
 ]
 
 
@@ -646,3 +817,8 @@ def test_interval_variants():
     ):
         with pytest.raises(AssertionError, match=hint):
             exercises.check_paired_interval(with_half(half))
+
+
+def test_a_gradient_may_be_scaled_by_a_hook(capsys):
+    exercises.check_scaled(scaled_by_hook)
+    assert capsys.readouterr().out.endswith(": passed\n")
