@@ -58,25 +58,31 @@ GRID = {
     # controls that a larger gradient would make diverge at the method's own rate
     "base, weak loss x 3": {"lr": [0.01, *RATES[:3]]},
     "fixed number": {"lr": [0.01, *RATES[:3]]},
-    # one reading first, then the others at the strength that was best; rate 0.2 with weight 3 and
-    # accelerated encoders diverges
+    # rates and weights first, then how uneven W is and what hangs on it, then the other readings;
+    # rate 0.2 with weight 3 and accelerated encoders diverges
     "cal": [
+        {"lr": RATES[1:3], "unimodal_weight": [1.0, 3.0], "beta": [0.001, 0.01, 0.1]},
+        {"lr": RATES[3:4], "unimodal_weight": [1.0], "beta": [0.001, 0.01, 0.1]},
         {
-            "lr": RATES[1:3],
-            "unimodal_weight": [1.0, 3.0],
-            "beta": [0.001, 0.01, 0.1],
-            "reading": ["batch"],
+            "lr": [0.1],
+            "unimodal_weight": [3.0],
+            "beta": [0.1, 1.0],
+            "kappa": [1.0],
+            "temperature": [0.05, 0.25],
         },
         {
-            "lr": RATES[3:4],
-            "unimodal_weight": [1.0],
-            "beta": [0.001, 0.01, 0.1],
-            "reading": ["batch"],
+            "lr": [0.05],
+            "unimodal_weight": [3.0],
+            "beta": [0.1, 1.0],
+            "kappa": [3.0],
+            "temperature": [0.05, 0.25],
         },
         {
-            "lr": RATES[1:3],
+            "lr": [0.1],
             "unimodal_weight": [3.0],
             "beta": [0.1],
+            "kappa": [1.0],
+            "temperature": [0.05],
             "reading": ["epoch", "sample", "channels", "loss"],
         },
     ],
@@ -172,7 +178,8 @@ CONTROLS = {
     "cal, swapped": Control("cal", "cal", {"swap": True}),
     "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
     "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
-    "cal, gradient scaled": Control("cal", "cal", {"reading": "batch"}),
+    "cal, even acceleration": Control("cal", "cal", {"acceleration": "uniform"}),
+    "cal, even compression": Control("cal", "cal", {"compression": "uniform"}),
     "modality-dropout": Control("modality-dropout", "joint-unimodal"),
     "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
 }
@@ -187,9 +194,11 @@ _METHODS += ("detached", "gap", "cal")
 _CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
 _CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
 _CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
-_CAL += ("cal, beta x 10", "cal, beta / 10", "cal, gradient scaled")
+_CAL += ("cal, beta x 10", "cal, beta / 10", "cal, even acceleration")
+_CAL += ("cal, even compression",)
 TABLES = {  # file -> scenario -> what is trained there
-    "baselines": dict.fromkeys(("imbalanced", "balanced", "flipped"), _LESSON_1),
+    "baselines": dict.fromkeys(("imbalanced", "balanced", "flipped"), _LESSON_1)
+    | {"corrupted": ("ogm-ge", "ogm-ge-noise")},
     "valuation": {
         "imbalanced": _VALUATION
         + ("valuation, inputs masked", "valuation, mean filler", "valuation, 0/1 pay-off")
@@ -201,11 +210,12 @@ TABLES = {  # file -> scenario -> what is trained there
         "imbalanced": ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
         + ("boosting-frozen", "residual only", "all only", "previous only")
         + ("smoothing 0", "smoothing 1"),
+        "corrupted": ("boosting", "base, weak loss x 3"),
     },
     "detached": {
         "imbalanced": ("detached", "isolated", "no contrast", "no shared head")
         + ("permuted labels", "random dimensions", "normalised features"),
-        "corrupted": ("detached", "no contrast")
+        "corrupted": ("detached", "no contrast", "isolated")
         + ("detached, own rate", "no contrast, own rate", "ensemble, own rate"),
         "balanced": ("detached",),
     },
@@ -216,7 +226,12 @@ TABLES = {  # file -> scenario -> what is trained there
         "corrupted": ("joint-unimodal", "gap", "gap, one-sided", "penalty only")
         + ("gap, permuted posterior", "purified", "purified at random"),
     },
-    "cal": {"imbalanced": _CAL, "corrupted": _CAL[:8], "flipped": ("cal",), "balanced": ("cal",)},
+    "cal": {
+        "imbalanced": _CAL,
+        "corrupted": ("cal", "bottlenecks, no more", "uniform compression", "both uniform"),
+        "flipped": ("cal",),
+        "balanced": ("cal",),
+    },
     "noise": {"imbalanced": _METHODS + ("both uniform", "modality-dropout", "trained with noise")},
 }
 
@@ -331,23 +346,56 @@ def write_tables(
         for point in _points(grids):
             scenario = TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
-    tuning = _complete(folder / "tuning.csv", grid, "val", processes, {})
+    with tqdm(desc="tuning", total=_count_missing(folder, {"tuning": grid}), smoothing=0.05) as bar:
+        tuning = _complete(folder / "tuning.csv", grid, "val", processes, {}, bar)
     chosen = choose(tuning)
-    known: dict[tuple, dict] = {}
+    wanted = {}
     for name, scenarios in TABLES.items():
-        rows, split = [], "noise" if name == "noise" else "test"
-        for scenario, methods in scenarios.items():
-            for method in methods:
-                control = CONTROLS.get(method, Control(method, method))
-                length, options = control.epochs(scenario, epochs), control.options(chosen)
-                rows += [(scenario, method, length, options, seed) for seed in seeds]
-        if split == "noise":
-            rows.sort(key=lambda row: row[-1])  # by seed
-        table = _complete(folder / f"{name}.csv", rows, split, processes, known)
-        if split == "test":
-            known |= {tuple(row[column] for column in KEY): row for row in table.to_dict("records")}
-        if name == "baselines":
-            draw_phenomenon(table, folder)
+        wanted[name] = [
+            (scenario, method, control.epochs(scenario, epochs), control.options(chosen), seed)
+            for scenario, methods in scenarios.items()
+            for method in methods
+            for control in [CONTROLS.get(method, Control(method, method))]
+            for seed in seeds
+        ]
+    if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
+        wanted["noise"].sort(key=lambda row: row[-1])
+    with tqdm(desc="rows", total=_count_missing(folder, wanted), smoothing=0.05) as bar:
+        known: dict[str, dict] = {}  # split -> rows
+        for name, rows in wanted.items():
+            same = known.setdefault(_split(name), {})
+            table = _complete(folder / f"{name}.csv", rows, _split(name), processes, same, bar)
+            same |= _by_key(table)
+            if name == "baselines":
+                draw_phenomenon(table, folder)
+
+
+def _split(name: str) -> str:
+    """What the rows of a table are scored on."""
+    return {"tuning": "val", "noise": "noise"}.get(name, "test")
+
+
+def _count_missing(folder: Path, wanted: dict[str, list[tuple]]) -> int:
+    """Rows that no file of the same split holds."""
+    keys, found = set(), set()
+    for name, rows in wanted.items():
+        keys |= {(_split(name), key) for key in map(_key, rows)}
+        found |= {(_split(name), key) for key in _read(folder / f"{name}.csv")}
+    return len(keys - found)
+
+
+def _key(row: tuple) -> tuple:
+    """`(scenario, method, epochs, options, seed)` as the tables hold it."""
+    scenario, method, epochs, options, seed = row
+    return scenario, method, epochs, json.dumps(options, sort_keys=True), seed
+
+
+def _read(path: Path) -> dict[tuple, dict]:
+    return _by_key(pd.read_csv(path)) if path.exists() else {}
+
+
+def _by_key(table: pd.DataFrame) -> dict[tuple, dict]:
+    return {tuple(row[column] for column in KEY): row for row in table.to_dict("records")}
 
 
 def _points(grids: dict | list[dict]) -> Iterator[dict]:
@@ -395,26 +443,27 @@ def choose(tuning: pd.DataFrame) -> dict[str, dict]:
 
 
 def _complete(
-    path: Path, wanted: list[tuple], split: str, processes: int, known: dict[tuple, dict]
+    path: Path,
+    wanted: list[tuple],
+    split: str,
+    processes: int,
+    known: dict[tuple, dict],
+    bar: tqdm,
 ) -> pd.DataFrame:
     """Keep the rows of `path` that are wanted, take what is `known` from other tables, run the
     others, save after every one."""
-    keys = [(s, m, e, json.dumps(o, sort_keys=True), seed) for s, m, e, o, seed in wanted]
-    done = {}
-    if path.exists():
-        for row in pd.read_csv(path).to_dict("records"):
-            done[tuple(row[column] for column in KEY)] = row
-    stored, done = set(done), known | done
+    keys, stored = [_key(row) for row in wanted], _read(path)
+    done = known | stored
     missing = [key for key in keys if key not in done]
     jobs = []
     for s, m, e, options, seed in missing:
-        keep = _weights(path.parent, m) if split == "noise" and seed == SEEDS[0] else None
-        jobs.append((m, s, seed, json.loads(options), e, split, keep))
-    finished = zip(missing, _run_all(jobs, processes), strict=True)
-    for key, scores in tqdm(finished, desc=path.name, total=len(jobs), disable=not jobs):
+        weights = _weights(path.parent, m) if split == "noise" and seed == SEEDS[0] else None
+        jobs.append((m, s, seed, json.loads(options), e, split, weights))
+    for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
         done[key] = dict(zip(KEY, key, strict=True)) | scores
         _save(path, [done[key] for key in keys if key in done], split)
-    if not missing and not stored >= set(keys):
+        bar.update()
+    if not missing and set(keys) - set(stored):
         _save(path, [done[key] for key in keys], split)
     return pd.DataFrame([done[key] for key in keys])
 

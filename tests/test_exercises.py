@@ -1,5 +1,6 @@
 """Each check accepts a right answer, waits for a started one, and names the usual wrong ones."""
 
+import zlib
 from itertools import permutations
 
 import numpy as np
@@ -207,7 +208,94 @@ def potential(losses, k, over=None, least=0.0):
     return max((before - now) / (over(losses, k) if over else before), least)
 
 
+def mix(w, noise, snr_db, over=None, base=10.0):
+    wanted = w.square().mean() * 10 ** (-snr_db / base)
+    return w + noise * (wanted / (noise.square().mean() if over is None else over)).sqrt()
+
+
+def project_euclidean(x, centre, epsilon, limits, dim=1, tiny=1e-12):
+    away = x - centre
+    length = away.flatten(1).norm(dim=1) if dim else away.norm().expand(len(x))
+    short = (epsilon / length.clamp(min=tiny)).clamp(max=1)
+    return (centre + short.reshape(-1, *(1,) * (x.dim() - 1)) * away).clamp(*limits)
+
+
+def noisy(x, severity, seed, key="{seed} {i}", clip=(0, 1), hits=True, factor=0.1, start=None):
+    result = x.clone()
+    for i in range(len(x)) if severity or start is not None else ():
+        g = torch.Generator().manual_seed(hash_of(key.format(seed=seed, i=i, severity=severity)))
+        if torch.rand((), generator=g if hits else None) < 0.5:
+            noise = torch.randn(x[i].shape, generator=g)
+            result[i] = x[i] + (factor * severity + (start or 0.0)) * noise
+    return result.clamp(*clip)
+
+
+def hash_of(text):
+    return zlib.crc32(text.encode())
+
+
+def noisy_in_place(x, severity, seed):
+    x[:] = noisy(x, severity, seed)
+    return x
+
+
+def noisy_at_once(x, severity, seed):
+    g = torch.Generator().manual_seed(seed)
+    hit = torch.rand((len(x), 1, 1, 1), generator=g) < 0.5
+    return (x + hit * 0.1 * severity * torch.randn(x.shape, generator=g)).clamp(0, 1)
+
+
+def noisy_in_one_stream(x, severity, seed):
+    result, g = x.clone(), torch.Generator().manual_seed(seed)
+    for i in range(len(x)):
+        if torch.rand((), generator=g) < 0.5:
+            result[i] = x[i] + severity / 10 * torch.randn(x[i].shape, generator=g)
+    return result.clamp(0, 1)
+
+
+def drop_interval(clean_a, noisy_a, clean_b, noisy_b):
+    a, b = ((c - n.mean(1)) / c for c, n in ((clean_a, noisy_a), (clean_b, noisy_b)))
+    return interval(a, b)
+
+
+def drop_of_all(clean_a, noisy_a, clean_b, noisy_b):
+    a, b = ((c[:, None] - n) / c[:, None] for c, n in ((clean_a, noisy_a), (clean_b, noisy_b)))
+    return interval(a.ravel(), b.ravel())
+
+
+def spoil_batch(inputs, g, rate=0.4, both=False, generator=True):
+    count = len(next(iter(inputs.values())))
+    g = g if generator else None
+    luck = torch.rand(count, generator=g)
+    lost = {"audio": luck < rate, "visual": (luck < rate) if both else (luck > 1 - rate)}
+    return {m: x * ~lost[m].reshape(-1, 1, 1, 1) for m, x in inputs.items()}
+
+
+def spoil_in_place(inputs, g):
+    for m, x in spoil_batch(inputs, g).items():
+        inputs[m][:] = x
+    return inputs
+
+
+def zero():
+    return torch.Generator().manual_seed(0)
+
+
+def same_for_all(x, severity, seed):
+    result = x.clone()
+    for i in range(len(x)) if severity else ():
+        g = torch.Generator().manual_seed(seed)
+        if i % 2:
+            result[i] = x[i] + severity / 10 * torch.randn(x[i].shape, generator=g)
+    return result.clamp(0, 1)
+
+
 RIGHT = {
+    exercises.check_mix: mix,
+    exercises.check_project_euclidean: project_euclidean,
+    exercises.check_noisy: noisy,
+    exercises.check_drop_interval: drop_interval,
+    exercises.check_spoil_batch: spoil_batch,
     exercises.check_draw_code: draw_code,
     exercises.check_kl_between: lambda *parts: kl_channels(*parts).sum(1),
     exercises.check_temperature_for: temperature_for,
@@ -754,7 +842,7 @@ WRONG = [
     (
         exercises.check_calibrated_confidence,
         lambda z, y, t: min(confident(z / k) for k in t),
-        "not by the confidence itself",
+        "not by the confidence itself|highest cross-entropy",
     ),
     (
         exercises.check_calibrated_confidence,
@@ -790,6 +878,138 @@ WRONG = [
     ),
     (exercises.check_potential, lambda x, k: potential(x, k, least=-9.0), "rising loss"),
     (exercises.check_potential, lambda x, k: 0.37 if len(x) > k else 0.0, "for .2.0"),
+    (exercises.check_mix, lambda w, n, s: mix(w, n, s) - w, "noise alone"),
+    (exercises.check_mix, lambda w, n, s: mix(w, n, -s), "more dB is less noise"),
+    (exercises.check_mix, lambda w, n, s: mix(w, n, s, over=torch.ones(())), "power of its own"),
+    (exercises.check_mix, lambda w, n, s: mix(w, n, s, base=20.0), "not by 20"),
+    (
+        exercises.check_mix,
+        lambda w, n, s: w + n * w.square().mean() / n.square().mean() * 10 ** (-s / 10),
+        "root of powers",
+    ),
+    (
+        exercises.check_mix,
+        lambda w, n, s: (
+            w + n * w.square().mean().sqrt() / n.square().mean().sqrt() * 10 ** (-s / 10)
+        ),
+        "of amplitudes by 20",
+    ),
+    (
+        exercises.check_mix,
+        lambda w, n, s: w + n * w.std() / n.std() * 10 ** (-s / 20),
+        "a variance takes the mean off",
+    ),
+    (exercises.check_mix, lambda w, n, s: w + n * 10 ** (-s / 20), "neither power"),
+    (
+        exercises.check_mix,
+        lambda w, n, s: n + w * (n.square().mean() / w.square().mean() * 10 ** (s / 10)).sqrt(),
+        "scale the noise",
+    ),
+    (exercises.check_mix, lambda w, n, s: w.add_(mix(w, n, s) - w), "in place"),
+    (exercises.check_mix, lambda w, n, s: mix(w, n, s)[None], r"give \(T,\)"),
+    (exercises.check_mix, lambda w, n, s: mix(w, n, s + 1), "ratio of powers comes out"),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: project_euclidean(x, c, e, (-9, 9)),
+        "limits of the data",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: project_euclidean(x, c, e, limits, dim=0),
+        "whole batch",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: (c + (x - c).clamp(-e, e)).clamp(*limits),
+        "maximum norm",
+    ),
+    (exercises.check_project_euclidean, lambda x, c, e, limits: x.clamp(*limits), "ball is not"),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: project_euclidean(x, c, e, (-9, 9)) - c,
+        "way from the centre",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: project_euclidean(c + 1e6 * (x - c), c, e, limits),
+        "inside the ball stays",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: (
+            c + (x - c) * (e / (x - c).flatten(1).norm(dim=1).reshape(-1, *(1,) * (x.dim() - 1)))
+        ).clamp(*limits),
+        "NaN",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: project_euclidean(x, c, 2 * e, limits),
+        "away from its centre",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: x.copy_(project_euclidean(x, c, e, limits)),
+        "in place",
+    ),
+    (
+        exercises.check_project_euclidean,
+        lambda x, c, e, limits: project_euclidean(x, c, e / 2, limits),
+        "shorten each",
+    ),
+    (exercises.check_noisy, noisy_in_place, "copy it first"),
+    (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, clip=(-9, 1)), "both sides"),
+    (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, hits=False), "global generator"),
+    (
+        exercises.check_noisy,
+        lambda x, e, s: noisy(x, e, s, key="{seed} {i} {severity}"),
+        "leave the severity out",
+    ),
+    (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, factor=0.2), "not 0.1"),
+    (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, start=0.05), "clean data to the bit"),
+    (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, key="{i}"), "another seed"),
+    (exercises.check_noisy, same_for_all, "same noise"),
+    (exercises.check_noisy, noisy_at_once, "one generator a sample"),
+    (
+        exercises.check_noisy,
+        lambda x, e, s: (x + e / 10 * torch.randn(x.shape, generator=zero())).clamp(0, 1),
+        "not a half",
+    ),
+    (exercises.check_noisy, lambda x, e, s: noisy(x, e, s)[:9], "give all samples"),
+    (exercises.check_drop_interval, drop_of_all, "15 pairs"),
+    (exercises.check_drop_interval, lambda a, b, c, d: drop_interval(c, d, a, b), "a minus b"),
+    (
+        exercises.check_drop_interval,
+        lambda a, b, c, d: interval(a - b.mean(1), c - d.mean(1)),
+        "relative",
+    ),
+    (
+        exercises.check_drop_interval,
+        lambda a, b, c, d: interval(a / b.mean(1), c / d.mean(1)),
+        "not by the noisy one",
+    ),
+    (
+        exercises.check_drop_interval,
+        lambda a, b, c, d: interval(*((1 - y / x[:, None]).mean(0) for x, y in ((a, b), (c, d)))),
+        "pairs are the training seeds",
+    ),
+    (exercises.check_drop_interval, lambda *a: drop_interval(*a)[0], "three numbers"),
+    (
+        exercises.check_drop_interval,
+        lambda *a: (drop_interval(*a)[0], 0.0, 0.2),
+        "expected",
+    ),
+    (exercises.check_spoil_batch, spoil_in_place, "in place"),
+    (exercises.check_spoil_batch, lambda x, g: spoil_batch(x, g, both=True), "loses both"),
+    (exercises.check_spoil_batch, lambda x, g: spoil_batch(x, g, rate=0.0), "are spoiled"),
+    (exercises.check_spoil_batch, lambda x, g: spoil_batch(x, g, rate=1.1), "are spoiled"),
+    (exercises.check_spoil_batch, lambda x, g: spoil_batch(x, g, generator=False), "pass gener"),
+    (exercises.check_spoil_batch, lambda x, g: spoil_batch(x, zero()), "draw from g"),
+    (exercises.check_spoil_batch, lambda x, g: {"audio": x["audio"]}, "modalities of inputs"),
+    (
+        exercises.check_spoil_batch,
+        lambda x, g: {m: y[:, 0] for m, y in spoil_batch(x, g).items()},
+        "finite numbers of shape",
+    ),
 ]
 
 
@@ -797,6 +1017,11 @@ WRONG = [
 def test_wrong_answers_get_their_hint(check, answer, hint):
     with pytest.raises(AssertionError, match=hint):
         check(answer)
+
+
+def test_one_stream_of_draws_will_do(capsys):
+    exercises.check_noisy(noisy_in_one_stream)
+    assert "passed" in capsys.readouterr().out
 
 
 def test_interval_variants():

@@ -22,7 +22,7 @@ METHODS = {
     "boosting": (BoostedFusion, Boosting, {}),
     "detached": (DetachedFusion, Detached, {}),
     "gap": (ConcatFusion, Gap, {}),
-    "cal": (BottleneckFusion, CAL, {"reading": "loss"}),
+    "cal": (BottleneckFusion, CAL, {}),
     # controls
     "joint-late": (LateFusion, Joint, {}),
     "modality-dropout": (ConcatFusion, ModalityDropout, {}),

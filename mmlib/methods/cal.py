@@ -172,18 +172,20 @@ class CAL(Joint):
     """Joint + unimodal losses with scaled encoder gradients and a bottleneck for each modality.
 
     `CE(z) + unimodal_weight * sum over m of CE(z_m) + sum over m of beta_m KL_m / d`, with
-    `beta_m = beta M (1 - W_m)` for M modalities, and the gradient that enters encoder m times
-    `1 + kappa W_m`. During the first `warmup` epochs (2 of 15 by default) W is even, kappa 0, and
-    beta rises linearly. `acceleration`: `"contribution"`, or as a control `"uniform"` (W even),
-    `"inverse"` (`1 - W`, over M - 1), `"none"`; `compression`: `"contribution"`, `"uniform"`,
-    `"none"`. `swap` turns the order of W round. Other `options` as in `Joint`.
+    `beta_m = beta M (1 - W_m)` for M modalities, and the gradient that enters encoder m, the
+    divergence's too, times `1 + kappa W_m`. During the first `warmup` epochs (2 of 15 by default) W
+    counts as even and kappa as 0, and beta rises linearly. `acceleration`: `"contribution"`, or as
+    a control `"uniform"` (W even), `"inverse"` (`1 - W`, over M - 1), `"none"`; `compression`:
+    `"contribution"`, `"uniform"`, `"none"`. `swap` turns W round, in the order of the encoders.
+    Other `options` as in `Joint`.
 
     `reading`, where the abstract leaves it open: `"batch"`, W from running means (`decay`) of the
     scores of the batches before; `"epoch"`, from their mean over the epoch before; `"sample"`, a W
     for each sample from its own scores, at once. The other two are as `"batch"`, but `"channels"`
     compresses by silence, not by beta_m: a share `1 - min(1, M W_m)` of a code's channels, drawn
-    anew for every sample in training, is 0, the others are scaled up, and every beta_m is
-    `beta (M - 1)`; `"loss"` accelerates by its own loss, `(1 + kappa W_m) CE(z_m)`.
+    anew for every sample in training, is 0 (at most 0.9 of them), the others are scaled up, and
+    every divergence has the weight `beta (M - 1)`; `"loss"` accelerates by the modality's own loss,
+    `unimodal_weight (1 + kappa W_m) CE(z_m)`.
 
     Gradients are not clipped; the step logs `divergence_m`, KL_m / d, whose fall to 0 is a
     collapse. Under `torchrun` W is common (but with `"sample"`), the noise of the codes alike in
@@ -265,7 +267,7 @@ class CAL(Joint):
         if self.reading != "channels" or self.compression == "none" or self.epoch < self.warmup:
             return dict.fromkeys(self.weights, 0.0)
         M = len(self.weights)
-        shares = {m: 1 - min(1.0, M * W) for m, W in self.weights.items()}
+        shares = {m: 1 - min(1.0, max(0.1, M * W)) for m, W in self.weights.items()}
         if self.compression == "uniform":
             return dict.fromkeys(shares, sum(shares.values()) / M)
         return shares
@@ -279,21 +281,24 @@ class CAL(Joint):
         features = {m: scale_gradient(h, self.scale[m]) for m, h in features.items()}
         self.distributions = self.model.distributions(features)
         self.codes = self.model.codes(self.distributions, self.generator)
-        for m, share in self.silences().items():
-            if share and self.model.training:
-                heard = torch.empty_like(self.codes[m]).bernoulli_(
-                    1 - share, generator=self.generator
-                )
-                self.codes[m] = self.codes[m] * heard / (1 - share)
         if keep is not None:
             self.codes = {m: code * keep[m].unsqueeze(1) for m, code in self.codes.items()}
-        return self.model.classify(self.codes, keep)
+        return self.model.classify(self._silenced(self.codes), keep)
+
+    def _silenced(self, codes: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Codes with a share of their channels at 0 and the others scaled up, in training."""
+        result = dict(codes)
+        for m, share in self.silences().items():
+            if share and self.model.training:
+                heard = torch.empty_like(codes[m]).bernoulli_(1 - share, generator=self.generator)
+                result[m] = codes[m] * heard / (1 - share)
+        return result
 
     def loss(self, logits: dict[str, Tensor], target: Tensor) -> Tensor:
         """See the class."""
         if self.reading == "sample":
             own = sample_weights(self.utility(target), logits, self.alpha, self.temperature)
-            self.weights = self._turned(own)
+            self.weights = self._turned({m: own[m] for m in self.scores})
         factors, strengths = self.factors(), self.strengths()
         loss = F.cross_entropy(logits["fused"], target)
         for m, kl in self.divergences().items():
@@ -323,6 +328,8 @@ class CAL(Joint):
         """Take this batch into the running scores; the next one is weighed by them."""
         check_logits(logits["fused"], target)
         quantity = information({s: p.mean() for s, p in self.utility(target).items()})
+        if self.reading == "channels":  # else silence would lower the score that silences
+            logits = self.model.classify(self.codes, self.keep)
         sure = confidence({m: logits[m] for m in self.scores})
         shares = contribution_scores(quantity, sure, self.alpha)
         new = torch.tensor([shares[m] for m in self.scores])

@@ -1,0 +1,125 @@
+"""All methods side by side, from the tables of `assets/results/`: the README's table and figure."""
+
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mmlib.evaluation import paired_interval
+from mmlib.plotting import set_style
+
+TEST_TABLES = ("baselines", "valuation", "boosting", "detached", "gap", "cal")
+# method -> its cheapest control, and what that control takes away
+METHODS = {
+    "joint": None,
+    "joint-unimodal": None,
+    "ensemble": None,
+    "ogm-ge": ("ogm-ge-noise", "its noise alone"),
+    "valuation": ("valuation-random", "as many copies, at random"),
+    "boosting": ("base, weak loss x 3", "one classifier, a heavier loss"),
+    "detached": ("isolated", "no shared head, no contrast"),
+    "gap": ("gap, permuted posterior", "posteriors permuted"),
+    "cal": ("both uniform", "W even"),
+}
+LABELS = {
+    "joint": "joint concat",
+    "joint-unimodal": "joint + unimodal losses",
+    "ensemble": "two networks, logits added",
+    "ogm-ge": "OGM-GE",
+    "valuation": "sample valuation",
+    "boosting": "sustained boosting",
+    "detached": "detached learning, DI-MML",
+    "gap": "GMM gap loss",
+    "cal": "CAL with AIB",
+}
+NOISES = ("visual gaussian", "visual salt-and-pepper", "audio white-noise", "both noisy")
+
+
+def read_tables(folder: Path) -> pd.DataFrame:
+    """Every test row of the lessons' tables once, clean data only."""
+    tables = pd.concat([pd.read_csv(folder / f"{name}.csv") for name in TEST_TABLES])
+    return tables.drop_duplicates(["scenario", "method", "epochs", "options", "seed"])
+
+
+def drops(noise: pd.DataFrame, severity: int = 10) -> pd.Series:
+    """Relative drop of fused accuracy, `(clean - noisy) / clean`, by method and seed.
+
+    The mean over `NOISES` at a severity, each over its noise seeds.
+    """
+    rows = noise.set_index(["method", "seed"])
+    parts = [rows.filter(like=f"fused {name}, {severity},").mean(axis=1) for name in NOISES]
+    return 1 - sum(parts) / len(parts) / rows["fused clean"]
+
+
+def bench(folder: Path) -> pd.DataFrame:
+    """A row a method, its control below it; means over seeds, in per cent where it is a share.
+
+    Columns: `name`, `control` (bool), `fused`, `over`, `low`, `high` (fused accuracy over joint
+    concat with its 95 % paired interval, points), `probe` (the picture's), `macro_f1`, on
+    `imbalanced`; `corrupted`, fused accuracy in that scenario; `drop`, see `drops`, NaN for what
+    the noise table does not hold; `visits`, training samples visited over joint concat's.
+    """
+    clean = read_tables(folder)
+    lost = drops(pd.read_csv(folder / "noise.csv"))
+
+    def cells(method: str, column: str, scenario: str = "imbalanced") -> pd.Series:
+        found = clean[(clean["method"] == method) & (clean["scenario"] == scenario)]
+        return found.set_index("seed")[column].sort_index()
+
+    def row(method: str, name: str, control: bool) -> dict:
+        fused, joint = cells(method, "fused"), cells("joint", "fused")
+        over, low, high = paired_interval(fused, joint)
+        visits = cells(method, "samples").mean() / cells("joint", "samples").mean()
+        found = {"fused": fused.mean(), "over": over, "low": low, "high": high}
+        found |= {"probe": cells(method, "probe_visual").mean()}
+        found |= {"macro_f1": cells(method, "macro_f1").mean()}
+        found |= {"corrupted": cells(method, "fused", "corrupted").mean()}
+        found |= {"drop": lost[method].mean() if method in lost else float("nan")}
+        found = {key: 100 * value for key, value in found.items()}
+        return {"method": method, "name": name, "control": control, **found, "visits": visits}
+
+    rows = []
+    for method, control in METHODS.items():
+        rows.append(row(method, LABELS[method], False))
+        if control:
+            rows.append(row(control[0], control[1], True))
+    return pd.DataFrame(rows).set_index("method")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """`bench` as a Markdown table."""
+    head = "fused | over joint concat | picture's probe | macro-F1 | *corrupted* | lost to noise"
+    lines = [f"| | {head} | samples |", "|---" + "|--:" * 7 + "|"]
+    for _, row in table.iterrows():
+        name = f"↳ *{row['name']}*" if row["control"] else f"**{row['name']}**"
+        over = f"{row['over']:+.1f} ({row['low']:.1f} to {row['high']:.1f})"
+        cells = [f"{row['fused']:.1f}", over if row["over"] else ""]
+        cells += [f"{row[c]:.1f}" for c in ("probe", "macro_f1", "corrupted")]
+        cells += [f"{row['drop']:.1f}" if row["drop"] == row["drop"] else ""]
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['visits']:.1f}x |")
+    return "\n".join(lines)
+
+
+def draw_bench(table: pd.DataFrame, path: Path) -> None:
+    """The README's figure: fused accuracy over joint concat, and what noise takes away."""
+    set_style()
+    table = table.drop(index="joint")
+    figure, axes = plt.subplots(1, 2, figsize=(9.5, 5.2), sharey=True, width_ratios=[1.6, 1])
+    for y, (_, row) in enumerate(table.iterrows()):
+        color, size = ("0.6", 5) if row["control"] else ("C0", 8)
+        interval = [[row["over"] - row["low"]], [row["high"] - row["over"]]]
+        axes[0].errorbar(row["over"], y, xerr=interval, fmt="o", color=color, ms=size, capsize=3)
+        axes[1].plot(row["drop"], y, "o", color=color, ms=size)
+    names = [f"control: {r['name']}" if r["control"] else r["name"] for _, r in table.iterrows()]
+    axes[0].axvline(0, color="0.4", lw=1)
+    axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes[0].set(xlabel="fused accuracy over joint concat (points)")
+    axes[1].set(xlabel="accuracy lost to noise (%)")
+    for label, control in zip(axes[0].get_yticklabels(), table["control"], strict=True):
+        label.set(fontsize=10 if control else 12, color="0.4" if control else "0.1")
+    figure.tight_layout()
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path.with_suffix(".part.png"), dpi=110)
+    plt.close(figure)
+    os.replace(path.with_suffix(".part.png"), path)
