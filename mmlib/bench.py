@@ -33,6 +33,7 @@ LABELS = {
     "gap": "GMM gap loss",
     "cal": "CAL with AIB",
 }
+START, END = "<!-- bench: written by make results -->", "<!-- end of bench -->"
 NOISES = ("visual gaussian", "visual salt-and-pepper", "audio white-noise", "both noisy")
 
 
@@ -95,8 +96,8 @@ def markdown(table: pd.DataFrame) -> str:
         name = f"↳ *{row['name']}*" if row["control"] else f"**{row['name']}**"
         over = f"{row['over']:+.1f} ({row['low']:.1f} to {row['high']:.1f})"
         cells = [f"{row['fused']:.1f}", over if row["over"] else ""]
-        cells += [f"{row[c]:.1f}" for c in ("probe", "macro_f1", "corrupted")]
-        cells += [f"{row['drop']:.1f}" if row["drop"] == row["drop"] else ""]
+        shares = row[["probe", "macro_f1", "corrupted", "drop"]]
+        cells += ["" if pd.isna(share) else f"{share:.1f}" for share in shares]
         lines.append(f"| {name} | {' | '.join(cells)} | {row['visits']:.1f}x |")
     return "\n".join(lines)
 
@@ -115,11 +116,24 @@ def draw_bench(table: pd.DataFrame, path: Path) -> None:
     axes[0].axvline(0, color="0.4", lw=1)
     axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     axes[0].set(xlabel="fused accuracy over joint concat (points)")
-    axes[1].set(xlabel="accuracy lost to noise (%)")
+    axes[1].set(xlabel="accuracy lost to noise (%)", xlim=(0, 30))
     for label, control in zip(axes[0].get_yticklabels(), table["control"], strict=True):
         label.set(fontsize=10 if control else 12, color="0.4" if control else "0.1")
-    figure.tight_layout()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path.with_suffix(".part.png"), dpi=110)
     plt.close(figure)
     os.replace(path.with_suffix(".part.png"), path)
+
+
+def write_bench(folder: Path) -> None:
+    """Draw `figures/bench.png` beside the tables, renew the table in the README above them."""
+    table = bench(folder)
+    draw_bench(table, folder.parent / "figures" / "bench.png")
+    readme = folder.parent.parent / "README.md"
+    if not readme.exists() or START not in (text := readme.read_text(encoding="utf-8")):
+        return
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    beside = readme.with_suffix(".part")
+    beside.write_text(f"{before}{START}\n{markdown(table)}\n{END}{after}", encoding="utf-8")
+    os.replace(beside, readme)

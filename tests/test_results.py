@@ -73,9 +73,8 @@ def test_tables_say_what_made_them():
 
 @pytest.mark.parametrize(
     ("name", "scenario", "method", "seed"),
-    [("baselines", "imbalanced", "joint", 3), ("valuation", "imbalanced", "valuation", 1)]
-    + [("boosting", "imbalanced", "boosting", 2), ("detached", "corrupted", "detached", 4)]
-    + [("gap", "corrupted", "gap", 0)],
+    [("baselines", "imbalanced", "joint", 3), ("boosting", "imbalanced", "boosting", 2)]
+    + [("gap", "corrupted", "gap", 0), ("cal", "imbalanced", "cal", 1)],
 )
 def test_one_row_again(name, scenario, method, seed, tables):
     row = tables[name].query("scenario == @scenario and method == @method")
