@@ -308,7 +308,7 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     `folder` is that of the tables; `train` the training split of `imbalanced` at seed 0. Raises
     `ValueError` for a method that is no row of the table, `FileNotFoundError` if there is no file.
     """
-    one_of(method, TABLES["noise"]["imbalanced"])
+    one_of("method", method, TABLES["noise"]["imbalanced"])
     chosen = choose(pd.read_csv(folder / "tuning.csv"))
     options = CONTROLS.get(method, Control(method, method)).options(chosen)
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)

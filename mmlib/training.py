@@ -153,10 +153,10 @@ def whole_number(name: str, value: int, at_least: int) -> int:
     return int(value)
 
 
-def one_of(value: Any, known: Sequence) -> Any:
+def one_of(name: str, value: Any, known: Sequence) -> Any:
     """`value`, if it is one of `known`; otherwise a `ValueError` that names them."""
     if value not in known:
-        raise ValueError(f"{value!r} is none of {', '.join(map(str, known))}")
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, known))}")
     return value
 
 

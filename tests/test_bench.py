@@ -52,5 +52,5 @@ def test_kept_networks_are_those_of_the_noise_table(method):
 
 
 def test_no_network_of_a_method_that_is_not_in_the_table():
-    with pytest.raises(ValueError, match="'joint-late' is none of joint, "):
+    with pytest.raises(ValueError, match="method is 'joint-late'; choose one of joint, "):
         results.trained("joint-late", TABLES, AVDigits("train", size=8))

@@ -81,8 +81,8 @@ def test_severity_0_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"data": "sun"}, "'sun' is none of mvsa-single, nyud2"),
-        ({"data": "nyud2", "kind": "salt-and-pepper"}, "none of gaussian"),
+        ({"data": "sun"}, "data is 'sun'; choose one of mvsa-single, nyud2"),
+        ({"data": "nyud2", "kind": "salt-and-pepper"}, "choose one of gaussian"),
         ({"data": "nyud2", "severity": 11}, "severity is 11"),
         ({"data": "nyud2", "sample": {"visual": DARK.float()}}, "uint8 image"),
     ],

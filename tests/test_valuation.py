@@ -174,9 +174,9 @@ def test_bad_input(call, words):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"level": "class"}, "'class' is none of sample, modality"),
-        ({"mask": "logits"}, "'logits' is none of features, inputs"),
-        ({"filler": "noise"}, "'noise' is none of zero, mean"),
+        ({"level": "class"}, "level is 'class'; choose one of sample, modality"),
+        ({"mask": "logits"}, "mask is 'logits'; choose one of features, inputs"),
+        ({"filler": "noise"}, "filler is 'noise'; choose one of zero, mean"),
         ({"share": 0}, "share is 0, warmup 1; give a share"),
         ({"warmup": -1}, "share is 0.2, warmup -1"),
     ],

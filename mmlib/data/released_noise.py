@@ -49,8 +49,10 @@ def released_noise(
     Raises `ValueError` for another `data` or `kind`, a severity outside [0, 10], or an image that
     is not uint8.
     """
-    one_of(data, tuple(GREY_LEVELS))
-    one_of(kind, ("gaussian", "salt-and-pepper") if data == "mvsa-single" else ("gaussian",))
+    one_of("data", data, tuple(GREY_LEVELS))
+    one_of(
+        "kind", kind, ("gaussian", "salt-and-pepper") if data == "mvsa-single" else ("gaussian",)
+    )
     if not 0 <= severity <= 10:
         raise ValueError(f"severity is {severity}; give a number in [0, 10]")
     result = dict(sample)

@@ -219,9 +219,9 @@ class CAL(Joint):
                 "or more, kappa, beta and warmup of 0 or more, alpha in [0, 1], a temperature "
                 "above 0, a decay in [0, 1)"
             )
-        self.acceleration = one_of(acceleration, FACTORS)
-        self.compression = one_of(compression, STRENGTHS)
-        self.reading = one_of(reading, READINGS)
+        self.acceleration = one_of("acceleration", acceleration, FACTORS)
+        self.compression = one_of("compression", compression, STRENGTHS)
+        self.reading = one_of("reading", reading, READINGS)
         self.kappa, self.beta, self.alpha = kappa, beta, alpha
         self.temperature, self.decay, self.swap = temperature, decay, swap
         self.warmup = max(1, round(epochs * 2 / 15)) if warmup is None else warmup

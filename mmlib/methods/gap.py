@@ -174,7 +174,7 @@ def gap_weights(posterior: Tensor, version: str = "v2") -> tuple[Tensor, Tensor]
     `"v2"`: `1 + (1 - r)` and `1 + r`, so that balanced samples fuse and imbalanced ones align;
     `"v1"`: 1 and `1 + r`; `"none"`: 1 and 1. All our reading of the abstracts.
     """
-    one_of(version, WEIGHTS)
+    one_of("weights", version, WEIGHTS)
     r = posterior.detach()
     fusion = 2 - r if version == "v2" else torch.ones_like(r)
     penalty = torch.ones_like(r) if version == "none" else 1 + r
@@ -233,8 +233,11 @@ class Gap(Joint):
         **options,
     ):
         super().__init__(model, epochs, unimodal_weight=unimodal_weight, **options)
-        self.weights, self.kind = one_of(weights, WEIGHTS), one_of(posterior, POSTERIORS)
-        self.purify = one_of(purify, PURIFY)
+        self.weights, self.kind = (
+            one_of("weights", weights, WEIGHTS),
+            one_of("posterior", posterior, POSTERIORS),
+        )
+        self.purify = one_of("purify", purify, PURIFY)
         if len(model.encoders) != 2 or gap_weight < 0 or shift_weight < 0 or refit < 1:
             raise ValueError(
                 f"{len(model.encoders)} modalities, weights {gap_weight} and {shift_weight}, refit "

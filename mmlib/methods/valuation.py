@@ -136,9 +136,9 @@ class Valuation(Joint):
         **options,
     ):
         super().__init__(model, epochs, **options)
-        one_of(level, LEVELS)
-        one_of(mask, ("features", "inputs"))
-        one_of(filler, ("zero", "mean"))
+        one_of("level", level, LEVELS)
+        one_of("mask", mask, ("features", "inputs"))
+        one_of("filler", filler, ("zero", "mean"))
         if not 0 < share <= 1 or warmup < 0:
             raise ValueError(
                 f"share is {share}, warmup {warmup}; give a share in (0, 1], 0 or more"
