@@ -14,7 +14,10 @@ run: set-up  ## execute all notebooks in place, with a table of seconds and memo
 bench: set-up  ## measure the budgets of time and memory
 	$(python) tests/bench.py
 
-results: set-up  ## make the tables of assets/results
+tuning: set-up  ## choose every method's options on validation
+	$(python) -m mmlib tuning
+
+results: set-up  ## make the tables of assets/results with those options
 	$(python) -m mmlib results
 
 lint: set-up  ## style of code and notebooks
@@ -32,4 +35,4 @@ help:  ## this list
 set-up:
 	@.ci/set-up
 
-.PHONY: lab test run bench results lint clean help set-up
+.PHONY: lab test run bench tuning results lint clean help set-up

@@ -1,4 +1,4 @@
-"""Command line: `python -m mmlib train ...` and `python -m mmlib results`.
+"""Command line: `python -m mmlib train ...`, `python -m mmlib tuning`, `python -m mmlib results`.
 
 `torchrun --nproc-per-node=4 -m mmlib train ...` trains on four GPUs.
 """
@@ -16,7 +16,7 @@ from mmlib.data.av_digits import SCENARIOS
 from mmlib.encoders import SmallCNN
 from mmlib.evaluation import accuracy, collect
 from mmlib.methods import METHODS, make_method
-from mmlib.results import write_tables
+from mmlib.results import write_tables, write_tuning
 from mmlib.training import fit, pick_device, rank, seeded, start_processes, use_precision
 
 
@@ -59,7 +59,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of both commands."""
+    """The arguments of all commands."""
     main = argparse.ArgumentParser(prog="python -m mmlib", description=__doc__.split("\n")[0])
     commands = main.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train a method on a data set")
@@ -73,8 +73,9 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     training.add_argument("--out", type=Path, required=True, help="folder for what training leaves")
     training.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
-    results = commands.add_parser("results", help="make the tables of assets/results")
-    results.add_argument("--out", type=Path, default=Path("assets/results"))
+    for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
+        tables = commands.add_parser(name, help=f"make {what} of assets/results")
+        tables.add_argument("--out", type=Path, default=Path("assets/results"))
     return main
 
 
@@ -85,7 +86,8 @@ def main(words: list[str] | None = None) -> int:
         if arguments.command == "train":
             train(arguments)
         else:
-            write_tables(arguments.out, processes=os.cpu_count())
+            write = write_tuning if arguments.command == "tuning" else write_tables
+            write(arguments.out, processes=os.cpu_count())
     except (ValueError, OSError) as error:
         print(f"mmlib: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 """The tables of `assets/results/`: which runs they hold, how a run is scored, how rows are kept.
 
-Every lesson's table is made by `write_tables`; a killed run goes on where it was.
+`write_tuning` tries options on validation, `write_tables` makes every lesson's table with the best
+of them; a killed run goes on where it was.
 """
 
 import json
@@ -87,16 +88,28 @@ GRID = {
             "reading": ["epoch", "sample", "channels", "loss"],
         },
     ],
-    # some seeds collapse there; at a lower rate too
-    "cal, own rate": {
-        "lr": [0.02, 0.05, 0.1],
+    # on corrupted some seeds lose an encoder without it
+    "cal, clipped": {
+        "lr": [0.1],
         "unimodal_weight": [3.0],
         "beta": [0.1],
         "kappa": [1.0],
         "temperature": [0.05],
+        "clip": [None, 20.0, 10.0, 5.0, 3.0],
     },
 }
-TUNED_ON = dict.fromkeys(("detached, own rate", "ensemble, own rate", "cal, own rate"), "corrupted")
+# two remedies at once, for lesson 7
+GRID |= {
+    "valuation + unimodal losses": {"lr": RATES[1:4], "unimodal_weight": [1.0, 3.0]},
+    "two networks + unimodal losses": {"lr": RATES[2:], "unimodal_weight": [1.0, 3.0]},
+    "two networks + gap loss": {"lr": RATES[2:4], "gap_weight": [0.3, 1.0]},
+    "dropout + unimodal losses": {
+        "lr": RATES[2:4],
+        "unimodal_weight": [3.0],
+        "rate": [0.1, 0.3, 0.5],
+    },
+}
+TUNED_ON = dict.fromkeys(("detached, own rate", "ensemble, own rate", "cal, clipped"), "corrupted")
 
 
 class Control(NamedTuple):
@@ -187,9 +200,29 @@ CONTROLS = {
     "cal, swapped": Control("cal", "cal", {"swap": True}),
     "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
     "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
-    "cal, own rate": Control("cal", "cal, own rate"),
+    "cal, clipped": Control("cal", "cal, clipped"),
+    "bottlenecks, clipped": Control(
+        "cal", "cal, clipped", {"acceleration": "none", "compression": "none"}
+    ),
+    "uniform compression, clipped": Control(
+        "cal", "cal, clipped", {"acceleration": "none", "compression": "uniform"}
+    ),
+    "both uniform, clipped": Control(
+        "cal", "cal, clipped", {"acceleration": "uniform", "compression": "uniform"}
+    ),
+    "joint-unimodal, clipped": Control("joint-unimodal", "joint-unimodal", {"clip": 10.0}),
     "cal, even acceleration": Control("cal", "cal", {"acceleration": "uniform"}),
     "cal, even compression": Control("cal", "cal", {"compression": "uniform"}),
+    "valuation + unimodal losses": Control("valuation", "valuation + unimodal losses"),
+    "random copies + unimodal losses": Control(
+        "valuation-random-samples", "valuation + unimodal losses"
+    ),
+    "two networks + unimodal losses": Control("joint-late", "two networks + unimodal losses"),
+    "two networks + gap loss": Control("gap-late", "two networks + gap loss"),
+    "two networks, permuted posterior": Control(
+        "gap-late", "two networks + gap loss", {"posterior": "permuted"}
+    ),
+    "dropout + unimodal losses": Control("modality-dropout", "dropout + unimodal losses"),
     "modality-dropout": Control("modality-dropout", "joint-unimodal"),
     "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
 }
@@ -201,13 +234,21 @@ _VALUATION += ("joint, same steps", "joint-unimodal, same steps")
 _REFERENCES = ("joint", "joint-unimodal", "ensemble")
 _METHODS = ("joint", "joint-unimodal", "ensemble", "ogm-ge", "valuation", "boosting")
 _METHODS += ("detached", "gap", "cal")
+_COMBINED = ("valuation + unimodal losses", "random copies + unimodal losses")
+_COMBINED += ("two networks + unimodal losses", "two networks + gap loss")
+_COMBINED += ("two networks, permuted posterior", "dropout + unimodal losses")
 _CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
 _CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
 _CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
 _CAL += ("cal, beta x 10", "cal, beta / 10", "cal, even acceleration")
 _CAL += ("cal, even compression",)
 TABLES = {  # file -> scenario -> what is trained there
-    "baselines": dict.fromkeys(("imbalanced", "balanced", "flipped"), _LESSON_1),
+    "baselines": {
+        "imbalanced": _LESSON_1,
+        "balanced": _REFERENCES,
+        "flipped": _REFERENCES,
+        "corrupted": ("ogm-ge", "ogm-ge-noise"),
+    },
     "valuation": {
         "imbalanced": _VALUATION
         + ("valuation, inputs masked", "valuation, mean filler", "valuation, 0/1 pay-off")
@@ -219,11 +260,12 @@ TABLES = {  # file -> scenario -> what is trained there
         "imbalanced": ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
         + ("boosting-frozen", "residual only", "all only", "previous only")
         + ("smoothing 0", "smoothing 1"),
+        "corrupted": ("boosting", "boosting-base", "base, weak loss x 3"),
     },
     "detached": {
         "imbalanced": ("detached", "isolated", "no contrast", "no shared head")
         + ("permuted labels", "random dimensions", "normalised features"),
-        "corrupted": ("detached", "no contrast")
+        "corrupted": ("detached", "isolated", "no contrast")
         + ("detached, own rate", "no contrast, own rate", "ensemble, own rate"),
         "balanced": ("detached",),
     },
@@ -237,10 +279,12 @@ TABLES = {  # file -> scenario -> what is trained there
     "cal": {
         "imbalanced": _CAL,
         "corrupted": ("cal", "bottlenecks, no more", "uniform compression", "both uniform")
-        + ("cal, own rate",),
+        + ("cal, clipped", "bottlenecks, clipped", "uniform compression, clipped")
+        + ("both uniform, clipped", "joint-unimodal, clipped"),
         "flipped": ("cal",),
         "balanced": ("cal",),
     },
+    "combinations": {"imbalanced": _COMBINED, "corrupted": _COMBINED},
     "noise": {"imbalanced": _METHODS + ("both uniform", "modality-dropout", "trained with noise")},
 }
 
@@ -309,8 +353,7 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     `ValueError` for a method that is no row of the table, `FileNotFoundError` if there is no file.
     """
     one_of("method", method, TABLES["noise"]["imbalanced"])
-    chosen = choose(pd.read_csv(folder / "tuning.csv"))
-    options = CONTROLS.get(method, Control(method, method)).options(chosen)
+    options = CONTROLS.get(method, Control(method, method)).options(chosen_options(folder))
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(_weights(folder, method), weights_only=True))
     return found
@@ -338,15 +381,13 @@ def _corrupted(scenario: str, seed: int) -> list[tuple[str, AVDigits]]:
     return list(corrupted_sets(_data("test", scenario, seed)))
 
 
-def write_tables(
+def write_tuning(
     folder: Path,
-    seeds: Sequence[int] = SEEDS,
     tuning_seeds: Sequence[int] = TUNING_SEEDS,
     epochs: int = EPOCHS,
     processes: int = 1,
 ) -> None:
-    """Make or complete `tuning.csv` (validation) and the files of `TABLES` (test) in `folder`, the
-    pictures drawn from them, and the README's table of all methods.
+    """Make or complete `tuning.csv` in `folder`: every point of `GRID`, on validation.
 
     With `processes` above 1 whole runs stand side by side, one thread each.
     """
@@ -357,8 +398,19 @@ def write_tables(
             scenario = TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
     with tqdm(desc="tuning", total=_count_missing(folder, {"tuning": grid}), smoothing=0.05) as bar:
-        tuning = _complete(folder / "tuning.csv", grid, "val", processes, {}, bar)
-    chosen = choose(tuning)
+        _complete(folder / "tuning.csv", grid, "val", processes, {}, bar)
+
+
+def write_tables(
+    folder: Path, seeds: Sequence[int] = SEEDS, epochs: int = EPOCHS, processes: int = 1
+) -> None:
+    """Make or complete the files of `TABLES` (test) in `folder` with the options of its
+    `tuning.csv`, the pictures drawn from them, and the README's table of all methods.
+
+    `processes` as in `write_tuning`. Raises `FileNotFoundError` without a `tuning.csv`,
+    `ValueError` for one that lacks a method.
+    """
+    chosen = chosen_options(folder)
     wanted = {}
     for name, scenarios in TABLES.items():
         wanted[name] = [
@@ -380,6 +432,17 @@ def write_tables(
                 draw_phenomenon(table, folder)
     if {*TEST_TABLES, "noise"} <= set(TABLES):
         write_bench(folder)
+
+
+def chosen_options(folder: Path) -> dict[str, dict]:
+    """`choose` on the `tuning.csv` of `folder`; errors as in `write_tables`."""
+    path = folder / "tuning.csv"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run `make tuning` first")
+    chosen = choose(pd.read_csv(path))
+    if missing := [method for method in GRID if method not in chosen]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; run `make tuning` to complete it")
+    return chosen
 
 
 def _split(name: str) -> str:
@@ -501,7 +564,7 @@ def _save(path: Path, rows: list[dict], split: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     packages = ("torch", "torchvision", "torchaudio", "numpy", "scikit-learn")
     made_with = {
-        "command": "make results",
+        "command": "make tuning" if split == "val" else "make results",
         "split": split,
         "date": date.today().isoformat(),
         "python": platform.python_version(),

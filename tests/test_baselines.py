@@ -119,6 +119,16 @@ def test_unimodal_losses_are_added(batch):
     )
 
 
+def test_a_clip_shortens_the_gradient_and_keeps_its_direction(batch):
+    plain = gradients(make_method("joint", encoders(), 10, 1), batch)
+    norm = torch.cat([g.flatten() for g in plain.values()]).norm().item()
+    short = gradients(make_method("joint", encoders(), 10, 1, clip=norm / 4), batch)
+    loose = gradients(make_method("joint", encoders(), 10, 1, clip=norm * 4), batch)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(short[name], gradient / 4, rtol=1e-4, atol=1e-7)
+        assert torch.equal(loose[name], gradient)
+
+
 def test_ogm_without_noise_scales_convolutions_and_nothing_else(batch):
     plain = gradients(make_method("joint", encoders(), 10, 1), batch)
     method = make_method("ogm-ge", encoders(), 10, 1, alpha=0.8, noise=False)
@@ -162,8 +172,8 @@ def test_one_modality_is_unimodal_training():
 def test_bad_settings():
     with pytest.raises(ValueError, match="method is 'oops'; choose one of joint"):
         make_method("oops", encoders(), 10, 1)
-    for bad in ({"lr": 0}, {"unimodal_weight": -1}):
-        with pytest.raises(ValueError, match="give lr > 0 and a weight >= 0"):
+    for bad in ({"lr": 0}, {"unimodal_weight": -1}, {"clip": 0}):
+        with pytest.raises(ValueError, match="give lr > 0, a weight >= 0 and a clip > 0 or None"):
             make_method("joint", encoders(), 10, 1, **bad)
 
 

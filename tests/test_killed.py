@@ -33,7 +33,9 @@ results.TABLES = {
     "noise": {"imbalanced": methods},
 }
 if __name__ == "__main__":
-    results.write_tables(Path(sys.argv[1]) / "results", seeds=range(3), processes=2)
+    folder = Path(sys.argv[1]) / "results"
+    results.write_tuning(folder, processes=2)
+    results.write_tables(folder, seeds=range(3), processes=2)
 """
 
 

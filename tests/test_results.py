@@ -126,21 +126,36 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
     }
     monkeypatch.setattr(results, "TABLES", tables)
     whole, stopped = tmp_path / "whole/results", tmp_path / "stopped/results"
+
+    def write(folder):
+        results.write_tuning(folder)
+        results.write_tables(folder, seeds=range(2))
+
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            results.write_tables(stopped, seeds=range(2))
-    results.write_tables(stopped, seeds=range(2))
+            write(stopped)
+    write(stopped)
     finished = len(calls)
-    results.write_tables(stopped, seeds=range(2))
+    write(stopped)
     assert len(calls) == finished  # nothing is run twice
     calls[:] = [None] * 20
-    results.write_tables(whole, seeds=range(2))
+    write(whole)
     assert {path.stem for path in whole.glob("*.csv")} == {"tuning", "baselines", "more"}
     for name in ("tuning.csv", "baselines.csv", "more.csv"):
         assert (whole / name).read_bytes() == (stopped / name).read_bytes()
     assert json.loads(pd.read_csv(whole / "baselines.csv")["options"][0]) == {"lr": 0.2}
     assert not list(stopped.glob("*.part*"))
     assert (tmp_path / "stopped/figures/phenomenon.png").is_file()
+
+
+def test_tables_need_the_tuning_first(tmp_path, capsys):
+    assert main(["results", "--out", str(tmp_path)]) == 2
+    assert "tuning.csv is missing; run `make tuning` first" in capsys.readouterr().err
+    tuning = pd.read_csv(TABLES / "tuning.csv")
+    tuning[tuning["method"] != "gap"].to_csv(tmp_path / "tuning.csv", index=False)
+    with pytest.raises(ValueError, match="tuning.csv lacks gap; run `make tuning`"):
+        results.write_tables(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tuning.csv"]
 
 
 def test_train_command_leaves_weights_and_scores_and_resumes(tmp_path, capsys):

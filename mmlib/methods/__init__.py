@@ -25,6 +25,7 @@ METHODS = {
     "cal": (BottleneckFusion, CAL, {}),
     # controls
     "joint-late": (LateFusion, Joint, {}),
+    "gap-late": (LateFusion, Gap, {}),
     "modality-dropout": (ConcatFusion, ModalityDropout, {}),
     "ogm-ge-noise": (ConcatFusion, OGMGE, {"alpha": 0.0}),
     "valuation-random-samples": (ConcatFusion, Valuation, {"level": "random-samples"}),

@@ -16,7 +16,8 @@ class Joint:
 
     With `ConcatFusion` and weight 0 it is joint concat; with a weight above 0, joint + unimodal
     losses through the shared head; with a model of one modality, unimodal training. SGD with
-    momentum 0.9 and weight decay 1e-4, the learning rate on half a cosine over `epochs`.
+    momentum 0.9 and weight decay 1e-4, the learning rate on half a cosine over `epochs`; `clip`, if
+    given, bounds the norm of the whole gradient.
     """
 
     def __init__(
@@ -25,13 +26,15 @@ class Joint:
         epochs: int,
         lr: float = 0.2,
         unimodal_weight: float = 0.0,
+        clip: float | None = None,
         seed: int = 0,
     ):
-        if lr <= 0 or unimodal_weight < 0:
+        if lr <= 0 or unimodal_weight < 0 or (clip is not None and clip <= 0):
             raise ValueError(
-                f"lr is {lr} and unimodal_weight {unimodal_weight}; give lr > 0 and a weight >= 0"
+                f"lr is {lr}, unimodal_weight {unimodal_weight} and clip {clip}; give lr > 0, a "
+                "weight >= 0 and a clip > 0 or None"
             )
-        self.model, self.epochs, self.lr = model, epochs, lr
+        self.model, self.epochs, self.lr, self.clip = model, epochs, lr, clip
         self.unimodal_weight = unimodal_weight
         self.optimizer = torch.optim.SGD(model.parameters(), lr, 0.9, weight_decay=1e-4)
         # for what a method draws at random itself
@@ -50,6 +53,8 @@ class Joint:
         loss.backward()
         log = self.modulate(logits, target)
         average_gradients(self.model)
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
         return {"loss": loss.detach()} | log
 

@@ -187,7 +187,8 @@ class CAL(Joint):
     every divergence has the weight `beta (M - 1)`; `"loss"` accelerates by the modality's own loss,
     `unimodal_weight (1 + kappa W_m) CE(z_m)`.
 
-    Gradients are not clipped; the step logs `divergence_m`, KL_m / d, whose fall to 0 is a
+    `clip` (one of `Joint`'s options; ARL: 40, for its networks) keeps encoders alive that a few
+    large gradients would kill. The step logs `divergence_m`, KL_m / d, whose fall to 0 is another
     collapse. Under `torchrun` W is common (but with `"sample"`), the noise of the codes alike in
     every process. Raises `ValueError` for fewer than two modalities, an unknown word or a number
     out of range.
