@@ -61,7 +61,7 @@ def _call(answer: Callable, *arguments):
     """`_result`, with what usually stops a shape or a name said as a hint."""
     try:
         return _result(answer, *arguments)
-    except (KeyError, RuntimeError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, IndexError) as error:
         raise AssertionError(f"{answer.__name__} stops with {error!r}") from error
 
 
@@ -819,7 +819,10 @@ def check_draw_code(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     mean, log_var, noise = torch.randn(3, 5, 4, generator=generator)
     mean.requires_grad_()
     log_var.requires_grad_()
+    kept = noise.clone()
     given = torch.as_tensor(_call(answer, mean, log_var, noise))
+    if not torch.equal(noise, kept):
+        raise AssertionError("noise has changed: compute anew, not in place")
     wanted = mean + (0.5 * log_var).exp() * noise
     if given.shape != wanted.shape:
         raise AssertionError(f"the code is {tuple(given.shape)}; give {tuple(wanted.shape)}")
@@ -847,7 +850,7 @@ def check_draw_code(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
 def check_kl_between(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
     """Lesson 6: `answer(mean_1, log_var_1, mean_2, log_var_2)` is the divergence, `(B,)`."""
     generator = torch.Generator().manual_seed(0)
-    m_1, l_1, m_2, l_2 = torch.randn(4, 6, 3, generator=generator)
+    m_1, l_1, m_2, l_2 = torch.randn(4, 6, 3, generator=generator).requires_grad_()
 
     def channels(m_1, l_1, m_2, l_2):
         return 0.5 * (l_2 - l_1 + (l_1.exp() + (m_1 - m_2) ** 2) / l_2.exp() - 1)  # (B, d)
@@ -882,6 +885,8 @@ def check_kl_between(answer: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor])
         raise AssertionError(f"the result is {tuple(given.shape)}; give one a sample, (B,)")
     if not _agrees(given, wanted):
         raise AssertionError(f"{given[0].item():.3f} for the first sample, not {wanted[0]:.3f}")
+    if not given.requires_grad:
+        raise AssertionError("no gradient reaches the Gaussians: it is a loss, detach nothing")
 
 
 @_exercise("Exercise 3, the largest W")
@@ -971,11 +976,13 @@ def check_calibrated_confidence(answer: Callable[[Tensor, Tensor, Sequence[float
             ),
             (
                 max(confidence(z / t).item() for t in temperatures),
-                "choose by cross-entropy on the target, not by the confidence itself",
+                "choose by cross-entropy on the target, not by the confidence itself, nor by "
+                "accuracy, which no temperature changes",
             ),
             (
                 min(confidence(z / t).item() for t in temperatures),
-                "choose by cross-entropy on the target, not by the confidence itself",
+                "choose by cross-entropy on the target, not by the confidence itself, nor by "
+                "accuracy, which no temperature changes",
             ),
             (right.float().mean(), "that is the accuracy"),
             (min(losses), "that is the cross-entropy; give the confidence"),
@@ -993,8 +1000,10 @@ def check_potential(answer: Callable[[Sequence[float], int], float]) -> None:
         given = _call(answer, list(losses), 2)
         if float(given) != 0:
             raise AssertionError(f"{given} after {len(losses)} epochs; give 0 before k + 1 = 3")
-    for losses, k in (([2.0, 1.6, 1.0, 0.8], 1), ([2.0, 1.6, 1.0, 0.8], 2), ([2.0, 1.5, 1.0], 2)):
+    down, bumpy = [2.0, 1.6, 1.0, 0.8], [1.6, 2.4, 1.8, 3.0, 1.0, 1.5]
+    for losses, k in ((down, 1), (down, 2), ([2.0, 1.5, 1.0], 2), (bumpy, 4), (bumpy, 2)):
         given, wanted = float(_call(answer, list(losses), k)), 1 - losses[-1] / losses[-1 - k]
+        window = losses[-1 - k :]
         drop = losses[-1 - k] - losses[-1]
         for wrong, hint in (
             (drop, "relative: over the loss of k epochs ago"),
@@ -1004,6 +1013,11 @@ def check_potential(answer: Callable[[Sequence[float], int], float]) -> None:
             (drop / losses[0], "over the loss of k epochs ago, not over the first"),
             (1 - losses[-1] / losses[0], "only the last k epochs count"),
             (1 - losses[-1] / losses[-k], "k epochs back is losses[-1 - k]"),
+            (
+                1 - losses[-1] / max(window),
+                "from the loss k epochs ago, not from the largest since",
+            ),
+            (1 - min(window) / window[0], "to the last loss, not to the smallest"),
         ):
             if np.isclose(given, wrong) and not np.isclose(wrong, wanted):
                 raise AssertionError(hint)
@@ -1135,13 +1149,21 @@ def check_noisy(answer: Callable[[Tensor, float, int], Tensor]) -> None:
         raise AssertionError("values leave [0, 1]: clip on both sides")
     with torch.random.fork_rng():
         torch.manual_seed(99)
-        if not torch.equal(answer(x.clone(), 10, 0), found[10]):
+        state = torch.random.get_rng_state()
+        again = answer(x.clone(), 10, 0)
+        if not torch.equal(again, found[10]) or not torch.equal(
+            state, torch.random.get_rng_state()
+        ):
             raise AssertionError("a draw comes from the global generator: pass generator=g to each")
     if not torch.equal(found[0], x):
         raise AssertionError("severity 0 must be the clean data to the bit")
     hit = {e: (noisy != x).flatten(1).any(1) for e, noisy in found.items()}
-    if not 0.25 < hit[10].float().mean() < 0.75:
-        raise AssertionError(f"{hit[10].float().mean():.2f} of the samples are hit, not a half")
+    share = hit[10].float().mean().item()
+    if not 0.25 < share < 0.75:
+        alike = "; do all draw from one seed, and fall alike? the index belongs into it"
+        raise AssertionError(
+            f"{share:.2f} of the samples are hit, not a half" + alike * (share in (0, 1))
+        )
     noise = {e: found[e] - x for e in (1, 2)}
     inside = (found[2] > 0) & (found[2] < 1)
     if not torch.equal(hit[1], hit[2]) or not torch.allclose(
@@ -1156,8 +1178,15 @@ def check_noisy(answer: Callable[[Tensor, float, int], Tensor]) -> None:
     first, second = noise[1][hit[1]][:2]
     if (first - second).abs().max() < 1e-4:
         raise AssertionError("all samples get the same noise: the index belongs into the seed")
-    if torch.equal(answer(x.clone(), 10, 1), found[10]):
+    same = x[:1].expand_as(x)  # so that noise can be compared between samples
+    first, second = (answer(same.clone(), 1, seed) for seed in (0, 1))
+    if torch.equal(first, second):
         raise AssertionError("another seed gives the same noise")
+    if torch.equal(first[1:], second[:-1]):
+        raise AssertionError(
+            "seed 1 is seed 0 moved on by a sample, as seed + i gives: mix seed and index, as "
+            "section 5 does"
+        )
     if not torch.equal(answer(x[:50].clone(), 10, 0), found[10][:50]):
         raise AssertionError("the first 50 samples alone get other noise: one generator a sample")
 
@@ -1201,6 +1230,13 @@ def check_drop_interval(
         (interval(every.mean(0)), "the pairs are the training seeds: mean over the noise seeds"),
         (interval(b - a), "turned round: a minus b"),
         (interval(absolute), "relative: divide by the clean accuracy of the same network"),
+        (
+            interval(
+                (clean_a - noisy_a.mean(1)) / clean_a.mean()
+                - (clean_b - noisy_b.mean(1)) / clean_b.mean()
+            ),
+            "divide within the seed, by the clean accuracy of that network",
+        ),
         (
             interval((clean_a / noisy_a.mean(1) - 1) - (clean_b / noisy_b.mean(1) - 1)),
             "divide by the clean accuracy, not by the noisy one",

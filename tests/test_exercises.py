@@ -208,6 +208,15 @@ def potential(losses, k, over=None, least=0.0):
     return max((before - now) / (over(losses, k) if over else before), least)
 
 
+def drop_from_the_largest(losses, k):
+    return max(0.0, 1 - losses[-1] / max(losses[-1 - k :])) if len(losses) > k else 0.0
+
+
+def drop_to_the_smallest(losses, k):
+    window = losses[-1 - k :]
+    return max(0.0, 1 - min(window) / window[0]) if len(losses) > k else 0.0
+
+
 def mix(w, noise, snr_db, over=None, base=10.0):
     wanted = w.square().mean() * 10 ** (-snr_db / base)
     return w + noise * (wanted / (noise.square().mean() if over is None else over)).sqrt()
@@ -243,6 +252,24 @@ def noisy_at_once(x, severity, seed):
     g = torch.Generator().manual_seed(seed)
     hit = torch.rand((len(x), 1, 1, 1), generator=g) < 0.5
     return (x + hit * 0.1 * severity * torch.randn(x.shape, generator=g)).clamp(0, 1)
+
+
+def noisy_by_sum(x, severity, seed, step=1):
+    result = x.clone()
+    for i in range(len(x)):
+        g = torch.Generator().manual_seed(1000 + seed + step * i)
+        if torch.rand((), generator=g) < 0.5:
+            result[i] = x[i] + severity / 10 * torch.randn(x[i].shape, generator=g)
+    return result.clamp(0, 1)
+
+
+def noisy_of_one_seed(x, severity, seed):
+    return noisy_by_sum(x, severity, seed, step=0)
+
+
+def noisy_and_global(x, severity, seed):
+    torch.manual_seed(seed)  # the caller's draws are lost
+    return noisy(x, severity, seed)
 
 
 def noisy_in_one_stream(x, severity, seed):
@@ -349,6 +376,19 @@ def same(z, target, dim=1):
 
 
 WRONG = [
+    (exercises.check_potential, drop_from_the_largest, "not from the largest"),
+    (exercises.check_potential, drop_to_the_smallest, "not to the smallest"),
+    (exercises.check_kl_between, lambda *g: kl_channels(*g).sum(1).detach(), "detach nothing"),
+    (
+        exercises.check_draw_code,
+        lambda mean, log_var, noise: mean + noise.mul_((0.5 * log_var).exp().detach()),
+        "not in place",
+    ),
+    (
+        exercises.check_calibrated_confidence,
+        lambda z, target, temperatures: confident(z / temperatures[0]),
+        "nor by accuracy",
+    ),
     (exercises.check_feature_gradient, lambda W, z, y: -feature_gradient(W, z, y), "sign"),
     (exercises.check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y) * 6, "mean"),
     (exercises.check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y).sum(0), "shape"),
@@ -968,6 +1008,9 @@ WRONG = [
     (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, start=0.05), "clean data to the bit"),
     (exercises.check_noisy, lambda x, e, s: noisy(x, e, s, key="{i}"), "another seed"),
     (exercises.check_noisy, same_for_all, "same noise"),
+    (exercises.check_noisy, noisy_by_sum, "moved on by a sample"),
+    (exercises.check_noisy, noisy_and_global, "global generator"),
+    (exercises.check_noisy, noisy_of_one_seed, "index belongs into it"),
     (exercises.check_noisy, noisy_at_once, "one generator a sample"),
     (
         exercises.check_noisy,
@@ -987,6 +1030,12 @@ WRONG = [
         lambda a, b, c, d: interval(a / b.mean(1), c / d.mean(1)),
         "not by the noisy one",
     ),
+    (
+        exercises.check_drop_interval,
+        lambda a, b, c, d: interval(*((x - y.mean(1)) / x.mean() for x, y in ((a, b), (c, d)))),
+        "within the seed",
+    ),
+    (exercises.check_drop_interval, lambda a, b, c, d: b.amin(1), "stops with AttributeError"),
     (
         exercises.check_drop_interval,
         lambda a, b, c, d: interval(*((1 - y / x[:, None]).mean(0) for x, y in ((a, b), (c, d)))),
