@@ -1,6 +1,7 @@
-"""Command line: `python -m mmlib train ...`, `python -m mmlib tuning`, `python -m mmlib results`.
+"""Command line: train a method, check or prepare a data set, make the course's tables.
 
-`torchrun --nproc-per-node=4 -m mmlib train ...` trains on four GPUs.
+`torchrun --nproc-per-node=4 -m mmlib train ...` trains on four GPUs, and with `--nnodes` on several
+machines, which share the folders `--root` and `--out`.
 """
 
 import argparse
@@ -9,92 +10,128 @@ import os
 import sys
 from pathlib import Path
 
-from safetensors.torch import save_file
-
-from mmlib.data import AVDigits
+from mmlib.data import DATA
 from mmlib.data.av_digits import SCENARIOS
-from mmlib.encoders import SmallCNN
-from mmlib.evaluation import accuracy, collect
-from mmlib.methods import METHODS, make_method
-from mmlib.results import write_tables, write_tuning
-from mmlib.training import fit, pick_device, rank, seeded, start_processes, use_precision
+from mmlib.methods import METHODS
+
+NAMES = " ".join(DATA)
 
 
-def train(arguments: argparse.Namespace) -> None:
-    """Train a method; leave `checkpoint.pt`, `model.safetensors` and `scores.json` in `--out`."""
-    start_processes()
-    device, seed = pick_device(arguments.device), arguments.seed
-    train, val, test = (
-        AVDigits(s, arguments.scenario, seed=seed) for s in ("train", "val", "test")
-    )
-    with seeded(seed):
-        encoders = {m: SmallCNN() for m in train.modalities}
-    for encoder in encoders.values():
-        use_precision(encoder, arguments.precision, device)
-    method = make_method(
-        arguments.method, encoders, len(train.classes), arguments.epochs, seed, device, train
-    )
+def pair(text: str) -> tuple[str, object]:
+    """`NAME=VALUE`; the value is read as JSON where it is some, else as text."""
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
-    def score(method, dataset=val):
-        logits = collect(method.predict, dataset, device)
-        return {f"{dataset.split}_{m}": accuracy(z, dataset.target) for m, z in logits.items()}
 
-    history = fit(
-        method,
-        train,
-        arguments.epochs,
-        arguments.batch_size,
-        seed,
-        device,
-        evaluate=score,
-        checkpoint=arguments.out / "checkpoint.pt",
-        resume=arguments.resume,
-    )
-    if rank() == 0:
-        scores = history[-1] | score(method, test)
-        weights = {name: x.contiguous() for name, x in method.model.state_dict().items()}
-        save_file(weights, arguments.out / "model.safetensors")
-        (arguments.out / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
-        print(", ".join(f"{name} {value:.3f}" for name, value in scores.items() if "_" in name))
+def add_train(commands) -> None:
+    """The arguments of `train`."""
+    parser = commands.add_parser("train", help="train a method on a data set")
+    add = parser.add_argument
+    add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
+    add("--root", type=Path, help="folder of the data set (av-digits needs none)")
+    add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
+    add("--method", choices=list(METHODS), default="joint")
+    add("--preset", choices=["paper"], help="the published values for this method and data set")
+    add("--epochs", type=int, help="15, or the preset's")
+    add("--batch-size", type=int, help="of all processes together; 64, or the preset's")
+    add("--lr", type=float, help="the method's own on av-digits, else 0.001, or the preset's")
+    add("--accumulate", type=int, help="go through a batch in that many parts")
+    add("--options", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help="of the method")
+    add("--data-options", type=pair, nargs="+", default=[], metavar="NAME=VALUE")
+    add("--pretrained", action="store_true", help="start ResNet-18 from ImageNet (downloads)")
+    add("--text-model", help="folder of a Hugging Face model for text, instead of the course's own")
+    add("--seed", type=int, default=0)
+    add("--device", help="cpu, cuda, cuda:1 or mps; the best one by default")
+    add("--precision", choices=["float32", "bfloat16"], default="float32")
+    add("--compile", action="store_true", help="compile the encoders (torch.compile)")
+    add("--out", type=Path, required=True, help="folder for what training leaves")
+    add("--resume", action="store_true", help="go on from --out's checkpoint")
+    add("--tensorboard", action="store_true", help="also write to --out/tensorboard")
+    add("--quiet", action="store_true", help="no progress bar")
+
+
+def add_data(commands, command: str, text: str) -> argparse.ArgumentParser:
+    """A command on a data set's folder."""
+    parser = commands.add_parser(command, help=text)
+    parser.add_argument("name", metavar="NAME", help=f"one of {NAMES.split(' ', 1)[1]}")
+    parser.add_argument("root", metavar="ROOT", type=Path)
+    return parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of all commands."""
     main = argparse.ArgumentParser(prog="python -m mmlib", description=__doc__.split("\n")[0])
     commands = main.add_subparsers(dest="command", required=True)
-    training = commands.add_parser("train", help="train a method on a data set")
-    training.add_argument("--data", choices=["av-digits"], default="av-digits")
-    training.add_argument("--scenario", choices=list(SCENARIOS), default="imbalanced")
-    training.add_argument("--method", choices=list(METHODS), default="joint")
-    training.add_argument("--epochs", type=int, default=15)
-    training.add_argument("--batch-size", type=int, default=64)
-    training.add_argument("--seed", type=int, default=0)
-    training.add_argument("--device", help="cpu, cuda, cuda:1 or mps; the best one by default")
-    training.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    training.add_argument("--out", type=Path, required=True, help="folder for what training leaves")
-    training.add_argument("--resume", action="store_true", help="go on from --out's checkpoint")
+    add_train(commands)
+    check = add_data(commands, "check-data", "hold a data set against what should be in it")
+    check.add_argument("--thorough", action="store_true", help="open every file")
+    check.add_argument("--sample", action="store_true", help="do not expect the published counts")
+    prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos")
+    prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
+    prepare.add_argument("--processes", type=int, help="as many as there are cores by default")
+    add_data(commands, "sample", "write a small made-up data set in the official layout")
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
         tables.add_argument("--out", type=Path, default=Path("assets/results"))
     return main
 
 
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status of a command: 1 where a data set is not as it should be."""
+    if arguments.command == "train":
+        from mmlib.command import train
+
+        train(arguments)
+    elif arguments.command == "check-data":
+        from mmlib.data.checks import check_data
+
+        options = {"thorough": arguments.thorough, "expected": not arguments.sample}
+        report = check_data(arguments.name, arguments.root, **options)
+        print(report)
+        return 0 if report.ok else 1
+    elif arguments.command == "prepare":
+        from mmlib.data.prepare import prepare
+
+        report = prepare(arguments.name, arguments.root, arguments.processes, arguments.fps)
+        print(report)
+        return 0 if report.ok else 1
+    elif arguments.command == "sample":
+        from mmlib.data.samples import write_sample
+
+        print(
+            f"a made-up sample of {arguments.name}: {write_sample(arguments.name, arguments.root)}"
+        )
+    else:
+        from mmlib.results import write_tables, write_tuning
+
+        write = write_tuning if arguments.command == "tuning" else write_tables
+        write(arguments.out, processes=os.cpu_count())
+    return 0
+
+
 def main(words: list[str] | None = None) -> int:
     """Run one command; bad input ends in one sentence and exit status 2."""
     arguments = parser().parse_args(words)
     try:
-        if arguments.command == "train":
-            train(arguments)
-        else:
-            write = write_tuning if arguments.command == "tuning" else write_tables
-            write(arguments.out, processes=os.cpu_count())
-    except (ValueError, OSError) as error:
-        print(f"mmlib: {error}", file=sys.stderr)
+        return run(arguments)
+    except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"mmlib: {text}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        print("mmlib: out of memory; give a smaller --batch-size or --accumulate", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nmmlib: stopped; what was finished is kept", file=sys.stderr)
+        again = ", --resume goes on from there" if arguments.command == "train" else ""
+        print(f"\nmmlib: stopped; what was finished is kept{again}", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

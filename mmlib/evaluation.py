@@ -1,6 +1,7 @@
 """Scores of logits, linear probes of features, and intervals over paired seeds."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, label_binarize
 from torch import Tensor, nn
 
-from mmlib.training import batches
+from mmlib.training import at_once, batches
 
 
 def check_logits(logits: Tensor, target: Tensor) -> None:
@@ -135,10 +136,15 @@ def collect(
     function: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     dataset,
     device: torch.device | str = "cpu",
-    batch_size: int = 500,
+    batch_size: int | None = None,
 ) -> dict[str, Tensor]:
-    """What `function(inputs)` returns (logits, features), for the whole data set, on the CPU."""
-    parts = [function(x) for x, _, _ in batches(dataset, batch_size, device=device)]
+    """What `function(inputs)` returns (logits, features), for the whole data set, on the CPU.
+
+    `batch_size` is 500 by default for data in memory, 64 for data read as it is needed.
+    """
+    batch_size = at_once(dataset) if batch_size is None else batch_size
+    with closing(batches(dataset, batch_size, device=device)) as read:
+        parts = [function(x) for x, _, _ in read]
     return {key: torch.cat([part[key] for part in parts]).cpu() for key in parts[0]}
 
 

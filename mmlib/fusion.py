@@ -4,6 +4,8 @@ for each modality and `"fused"`."""
 import torch
 from torch import Tensor, nn
 
+from mmlib.parallel import normal_like, sum_over_processes, world_size
+
 LOG_VARIANCE = 10.0  # a bottleneck's log-variance stays within plus and minus this
 
 
@@ -51,7 +53,10 @@ class Fusion(nn.Module):
 def _encode_kept(encoder: nn.Module, x: Tensor, kept: Tensor) -> Tensor:
     """Features of the kept rows, zeros in the others: `(B, ...)` to `(B, d)`."""
     features = torch.zeros(len(x), encoder.features, device=x.device)
-    if kept.any():
+    some = kept.any()
+    if encoder.training and world_size() > 1:  # shared batch statistics need every process
+        some = sum_over_processes(some.float())
+    if some:
         features[kept] = encoder(x[kept])
     return features
 
@@ -122,7 +127,7 @@ class BottleneckFusion(ConcatFusion):
             return {m: mean for m, (mean, _) in distributions.items()}
         found = {}
         for m, (mean, log_variance) in distributions.items():
-            noise = torch.empty_like(mean).normal_(generator=generator)
+            noise = normal_like(mean, generator)
             found[m] = mean + (0.5 * log_variance).exp() * noise
         return found
 

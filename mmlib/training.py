@@ -1,19 +1,31 @@
-"""Training: batches, the one loop that drives every method, checkpoints, devices, `torchrun`."""
+"""Training: batches, the one loop that drives every method, optimisers, devices.
+
+A data set is whole in memory, with `inputs`, a dict of tensors; or it is read as it is needed: then
+`take(index, draws)` gives a raw batch on the CPU and `finish(inputs, draws)`, where the batch goes
+to, what the model gets. `draws` are `DRAWS` uniform numbers a sample; `None` means evaluation.
+Checkpoints are in `mmlib.checkpoints`, how several processes share a batch is in `mmlib.parallel`.
+"""
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmlib.checkpoints import open_checkpoint, save_epoch
+from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
+
 Inputs = dict[str, Tensor]
+DRAWS = 8  # random numbers that decide what a sample undergoes in an epoch
 
 
 class Plan(NamedTuple):
@@ -66,41 +78,70 @@ def fit(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    best: str | None = None,
+    after_epoch: Callable[[list[dict[str, float]]], bool | None] | None = None,
 ) -> list[dict[str, float]]:
     """Train `method` and return its history, one dict an epoch.
 
     A row holds `epoch` (from 1), `seconds` of training, `samples` visited and `looked_at` (see
     `Plan`), the means of what `step` logged, and what `evaluate(method)` returned. With
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
-    weights that an undisturbed run reaches. Under `torchrun` each process takes its share of every
-    batch.
+    weights that an undisturbed run reaches. Of the entry `best` of the rows the state with the
+    largest is kept too, in `best.pt` beside it. `after_epoch(history)` ends the training where it
+    returns True. Under `torchrun` each process takes its share of every batch and the first one
+    saves; visits that do not come out even over the processes, fewer than these, are left out.
 
-    Raises `ValueError` for a wrong batch size or number of epochs, or one that the processes cannot
-    share; `FileExistsError` for a checkpoint that is there when `resume` is off.
+    Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
+    share, and a `best` that no row has; `FileExistsError` for a checkpoint that is there when
+    `resume` is off.
     """
     whole_number("epochs", epochs, at_least=1)
-    history = _open_checkpoint(checkpoint, resume, method) if checkpoint else []
+    _check_batch_size(batch_size)
+    history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
     generator = torch.Generator()
-    bar = tqdm(range(epochs), initial=len(history), disable=not progress or rank() > 0)
+    quiet = not progress or rank() > 0
+    bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
     for epoch in range(len(history), epochs):
         started, logs = time.perf_counter(), []
         generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
         with seeded(seed * 1_000_003 + epoch):
             plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
-            for rows in _shares(len(plan.index), batch_size, generator):
-                index = plan.index[rows]
-                keep = plan.keep and {m: kept[rows].to(device) for m, kept in plan.keep.items()}
-                inputs, target = take(dataset, index, device)
-                logs.append(method.step(inputs, target, index.to(device), keep))
-        row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started}
-        row |= {"samples": len(plan.index), "looked_at": plan.looked_at}
-        row |= {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
+            visits = _visits(dataset, plan, batch_size, generator, device)
+            steps = -(-len(plan.index) // batch_size)
+            with closing(visits), tqdm(total=steps, leave=False, disable=quiet) as small_bar:
+                for inputs, target, index, keep in visits:
+                    logs.append(method.step(inputs, target, index, keep))
+                    small_bar.update()
+        row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
+        row = mean_over_processes(row, device)
+        row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
+        row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
         history.append(row | (evaluate(method) if evaluate else {}))
         if checkpoint and rank() == 0:
-            save_checkpoint(checkpoint, method, history)
+            save_epoch(Path(checkpoint), method, history, best)
+        bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
         bar.update()
+        done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
+        if sum_over_processes(done):  # all of them or none
+            break
     bar.close()
     return history
+
+
+def _visits(
+    dataset, plan: Plan, batch_size: int, generator: torch.Generator, device
+) -> Iterator[tuple[Inputs, Tensor, Tensor, dict[str, Tensor] | None]]:
+    """What `step` is given in an epoch: this process's share of each shuffled batch."""
+    draws = None
+    if not hasattr(dataset, "inputs"):  # by a generator of their own: the order is that in memory
+        luck = torch.Generator().manual_seed(generator.initial_seed() + 500_009)
+        draws = torch.rand(len(dataset), DRAWS, generator=luck)
+    shares = _shares(len(plan.index), batch_size, generator)
+    read = loaded(dataset, [plan.index[rows] for rows in shares], device, draws)
+    with closing(read):
+        for rows, batch in zip(shares, read, strict=True):
+            keep = plan.keep and {m: kept[rows].to(device) for m, kept in plan.keep.items()}
+            yield *batch, keep
 
 
 def batches(
@@ -121,29 +162,107 @@ def batches(
     order = torch.arange(len(dataset))
     if shuffle:
         order = torch.randperm(len(dataset), generator=generator)
-    return ((*take(dataset, index, device), index.to(device)) for index in order.split(batch_size))
+    return loaded(dataset, order.split(batch_size), device)
 
 
-def take(dataset, index: Tensor, device: torch.device | str = "cpu") -> tuple[Inputs, Tensor]:
-    """`(inputs, target)` of some samples of a data set that is whole in memory."""
-    inputs = {m: x[index].to(device, non_blocking=True) for m, x in dataset.inputs.items()}
-    return inputs, dataset.target[index].to(device, non_blocking=True)
+def take(
+    dataset, index: Tensor, device: torch.device | str = "cpu", draws: Tensor | None = None
+) -> tuple[Inputs, Tensor]:
+    """`(inputs, target)` of some samples of a data set, on the device."""
+    target = dataset.target[index].to(device, non_blocking=True)
+    if hasattr(dataset, "inputs"):
+        inputs = {m: x[index].to(device, non_blocking=True) for m, x in dataset.inputs.items()}
+        return inputs, target
+    raw = {m: x.to(device) for m, x in dataset.take(index, draws).items()}
+    return dataset.finish(raw, None if draws is None else draws.to(device)), target
 
 
-def _shares(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """This process's share of each shuffled batch."""
+def loaded(
+    dataset,
+    parts: Iterable[Tensor],
+    device: torch.device | str = "cpu",
+    draws: Tensor | None = None,
+) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
+    """`(inputs, target, index)` of each index in `parts`; `draws`, `(N, DRAWS)`, for training.
+
+    Of a data set that is not in memory, a thread reads the next batches and copies them to the
+    device, on CUDA from pinned memory on a stream of its own, while the caller works on this one.
+    What goes wrong in the thread is raised here. Closed or finished, it leaves no thread behind.
+    """
+    if hasattr(dataset, "inputs"):
+        for index in parts:
+            yield (*take(dataset, index, device), index.to(device))
+        return
+    cuda = torch.device(device).type == "cuda"
+    stream = torch.cuda.Stream(device) if cuda else None
+
+    def read(index: Tensor):
+        own = None if draws is None else draws[index]
+        raw = dataset.take(index, own)
+        rest = {"target": dataset.target[index], "index": index}
+        return _sent([raw, rest, {} if own is None else {"draws": own}], device, stream)
+
+    with closing(ahead(read, parts)) as results:
+        for (raw, rest, own), arrived in results:
+            if cuda:
+                torch.cuda.current_stream(device).wait_event(arrived)
+                for x in (*raw.values(), *rest.values(), *own.values()):
+                    x.record_stream(torch.cuda.current_stream(device))
+            yield dataset.finish(raw, own.get("draws")), rest["target"], rest["index"]
+
+
+def _sent(groups: list[Inputs], device, stream) -> tuple[list[Inputs], Any]:
+    """The tensors on the device, and for CUDA the event after which they may be used."""
+    with torch.cuda.stream(stream) if stream else nullcontext():
+        if stream:
+            groups = [{name: x.pin_memory() for name, x in group.items()} for group in groups]
+        groups = [
+            {name: x.to(device, non_blocking=True) for name, x in group.items()} for group in groups
+        ]
+        return groups, stream.record_event() if stream else None
+
+
+def ahead(function: Callable, arguments: Iterable, depth: int = 2) -> Iterator:
+    """`map(function, arguments)`, up to `depth` results made in advance by a background thread."""
+    arguments = iter(arguments)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="read ahead")
+    try:
+        waiting = deque(pool.submit(function, x) for x in islice(arguments, depth))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, x) for x in islice(arguments, 1))
+            yield result
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def at_once(dataset) -> int:
+    """How many samples of a data set to judge at a time, without gradients."""
+    return 500 if hasattr(dataset, "inputs") else 64
+
+
+def _check_batch_size(batch_size: int) -> None:
     whole_number("batch_size", batch_size, at_least=1)
     if batch_size % world_size():
         raise ValueError(
             f"batch_size {batch_size} does not split over {world_size()} processes; "
             f"give a multiple of {world_size()}"
         )
+
+
+def _shares(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """This process's share of each shuffled batch."""
     if count < world_size():
         raise ValueError(f"{count} samples to visit; give a data set and a plan that hold some")
     order = torch.randperm(count, generator=generator)
     order = order[: count - count % world_size()]
-    for rows in order.split(batch_size):
-        yield rows[rank() :: world_size()]
+    return [own_rows(rows) for rows in order.split(batch_size)]
+
+
+def parts_of(count: int, parts: int) -> list[slice]:
+    """`count` rows in up to `parts` slices of the same size, the last one perhaps smaller."""
+    size = -(-count // parts)
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def whole_number(name: str, value: int, at_least: int) -> int:
@@ -160,6 +279,17 @@ def one_of(name: str, value: Any, known: Sequence) -> Any:
     return value
 
 
+def make_optimizer(
+    name: str, parameters: Iterable[Tensor], lr: float, weight_decay: float = 1e-4
+) -> torch.optim.Optimizer:
+    """`"sgd"` (momentum 0.9) or `"adam"`, on CUDA one kernel for all parameters (`fused`)."""
+    parameters = list(parameters)
+    options = {"weight_decay": weight_decay, "fused": parameters[0].is_cuda or None}
+    if one_of("optimizer", name, ("sgd", "adam")) == "sgd":
+        return torch.optim.SGD(parameters, lr, 0.9, **options)
+    return torch.optim.Adam(parameters, lr, **options)
+
+
 def cosine_rate(optimizer: torch.optim.Optimizer, lr: float, epoch: int, epochs: int) -> None:
     """Set the learning rate to `lr` times half a cosine: 1 in epoch 0, towards 0 at `epochs`."""
     rate = lr * (1 + math.cos(math.pi * min(epoch / epochs, 1))) / 2
@@ -167,53 +297,20 @@ def cosine_rate(optimizer: torch.optim.Optimizer, lr: float, epoch: int, epochs:
         group["lr"] = rate
 
 
-def save_checkpoint(path: str | Path, method: Method, history: list[dict[str, float]]) -> None:
-    """Write the state of a method, beside first and then renamed: `path` is always whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    state = {"method": type(method).__name__, "state": method.state_dict(), "history": history}
-    torch.save(state, beside)
-    os.replace(beside, path)
-
-
-def load_checkpoint(path: str | Path, method: Method) -> list[dict[str, float]]:
-    """Bring a method to the state saved in `path`; returns the history up to there.
-
-    Raises `FileNotFoundError`, or `ValueError` for a damaged file or one of another method or
-    model.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        saved, state, history = content["method"], content["state"], content["history"]
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path} is damaged or no checkpoint: {error}") from error
-    if saved != type(method).__name__:
-        raise ValueError(f"{path} holds a {saved}, not a {type(method).__name__}; use that method")
-    try:
-        method.load_state_dict(state)
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is of a model of other sizes: {error}") from error
-    return history
-
-
-def _open_checkpoint(path: str | Path, resume: bool, method: Method) -> list[dict[str, float]]:
-    if not Path(path).exists():
-        return []
-    if not resume:
-        raise FileExistsError(
-            f"{path} exists; go on from it with resume=True (--resume), or give another path"
-        )
-    return load_checkpoint(path, method)
+def step_rate(
+    optimizer: torch.optim.Optimizer, lr: float, epoch: int, decay_at: Sequence[int]
+) -> None:
+    """Set the learning rate to `lr`, a tenth of it from each of the epochs `decay_at` on."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * 0.1 ** sum(epoch >= first for first in decay_at)
 
 
 @contextmanager
 def seeded(seed: int):
     """Draw from a global generator seeded with `seed`, for PyTorch calls that take no generator
     (weight initialisation, dropout); what was there before is put back."""
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 
@@ -237,6 +334,8 @@ def pick_device(name: str | None = None) -> torch.device:
         raise ValueError(f"device is {name!r}, which is not on this machine; leave it out")
     if wanted.type == "cuda" and wanted.index is None:
         wanted = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    if wanted.type == "cuda" and wanted.index >= torch.cuda.device_count():
+        raise ValueError(f"device is {wanted}; there are {torch.cuda.device_count()} GPUs")
     return wanted
 
 
@@ -256,47 +355,9 @@ def use_precision(
     return module
 
 
-def start_processes() -> None:
-    """Join the processes that `torchrun` started; does nothing in an ordinary run."""
-    if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+def use_channels_last(module: nn.Module) -> nn.Module:
+    """Lay out the weights of 2-D convolutions channels last, which GPUs with tensor cores prefer.
 
-
-def rank() -> int:
-    """Number of this process, 0 in an ordinary run."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def world_size() -> int:
-    """Number of processes, 1 in an ordinary run."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def sum_over_processes(values: Tensor) -> Tensor:
-    """`values` added up, in place, over the processes of `torchrun`; as given in an ordinary run.
-
-    What every process has to decide alike (whom to re-sample, what to add) is decided on such sums.
+    What such a convolution gives has the same layout, so the inputs need no change.
     """
-    if world_size() > 1:
-        dist.all_reduce(values)
-    return values
-
-
-def average_gradients(module: nn.Module) -> None:
-    """Mean of the gradients over the processes of `torchrun`; does nothing in an ordinary run.
-
-    A method calls it last before the optimiser's step, after it has changed the gradients. A
-    parameter that got none in this process, but one in another (all of a modality masked in this
-    share of a batch), counts as 0.
-    """
-    if world_size() == 1:
-        return
-    parameters = list(module.parameters())
-    device = parameters[0].device
-    used = torch.tensor([float(p.grad is not None) for p in parameters], device=device)
-    for parameter, processes in zip(parameters, sum_over_processes(used).tolist(), strict=True):
-        if processes:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            sum_over_processes(parameter.grad)
-            parameter.grad /= world_size()
+    return module.to(memory_format=torch.channels_last)

@@ -1,15 +1,12 @@
 """The tables: complete, reproducible within seed noise, resumable; the command line."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from mmlib import results, scoring
 from mmlib.__main__ import main
@@ -156,31 +153,3 @@ def test_tables_need_the_tuning_first(tmp_path, capsys):
     with pytest.raises(ValueError, match="tuning.csv lacks gap; run `make tuning`"):
         results.write_tables(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["tuning.csv"]
-
-
-def test_train_command_leaves_weights_and_scores_and_resumes(tmp_path, capsys):
-    words = ["train", "--method", "ogm-ge", "--epochs", "2", "--out", str(tmp_path / "run")]
-    assert main([*words, "--batch-size", "128", "--device", "cpu"]) == 0
-    assert "test_fused" in capsys.readouterr().out
-    files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == {"checkpoint.pt", "model.safetensors", "scores.json"}
-    weights = load_file(tmp_path / "run/model.safetensors")
-    assert "encoders.visual.layers.0.weight" in weights
-    scores = json.loads((tmp_path / "run/scores.json").read_text())
-    assert scores["epoch"] == 2 and 0 < scores["val_fused"] < 1
-
-    assert main([*words, "--device", "cpu"]) == 2
-    assert "exists; go on from it" in capsys.readouterr().err
-    assert main([*words, "--device", "cpu", "--resume"]) == 0
-
-
-def test_train_command_bad_input(capsys):
-    command = [sys.executable, "-m", "mmlib", "train", "--out", "x", "--epochs", "0"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "epochs is 0; give a whole number of at least 1" in done.stderr
-    assert main(["train", "--out", "x", "--device", "abacus"]) == 2
-    assert "device is 'abacus'; give cpu, cuda" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main(["train", "--out", "x", "--method", "oops"])
-    assert "invalid choice: 'oops'" in capsys.readouterr().err

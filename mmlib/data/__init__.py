@@ -1,7 +1,21 @@
 """Data sets and how to iterate over them."""
 
 from mmlib.data.av_digits import AVDigits
+from mmlib.data.clips import AVE, CremaD, KineticsSounds
+from mmlib.data.mvsa import MVSASingle
+from mmlib.data.pairs import UCF101, ModelNet40, NYUDepthV2
 from mmlib.data.spectrograms import log_mel
 from mmlib.training import batches
 
-__all__ = ["AVDigits", "batches", "log_mel"]
+DATA = {  # as the command line names them
+    "av-digits": AVDigits,
+    "cremad": CremaD,
+    "ave": AVE,
+    "kinetics-sounds": KineticsSounds,
+    "mvsa-single": MVSASingle,
+    "nyud2": NYUDepthV2,
+    "ucf101": UCF101,
+    "modelnet40": ModelNet40,
+}
+
+__all__ = ["DATA", "batches", "log_mel", *(name.__name__ for name in DATA.values())]

@@ -1,24 +1,40 @@
 """The classical methods that every other one is measured against."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmlib.evaluation import check_logits
-from mmlib.training import Inputs, Plan, average_gradients, cosine_rate
+from mmlib.parallel import average_gradients, whole_batch
+from mmlib.training import (
+    Inputs,
+    Plan,
+    cosine_rate,
+    make_optimizer,
+    parts_of,
+    step_rate,
+    whole_number,
+)
 
 
 class Joint:
     """Joint training: `CE(z) + unimodal_weight * sum over m of CE(z_m)`.
 
     With `ConcatFusion` and weight 0 it is joint concat; with a weight above 0, joint + unimodal
-    losses through the shared head; with a model of one modality, unimodal training. SGD with
-    momentum 0.9 and weight decay 1e-4, the learning rate on half a cosine over `epochs`; `clip`, if
-    given, bounds the norm of the whole gradient.
+    losses through the shared head; with a model of one modality, unimodal training. `optimizer` is
+    `"sgd"`, with momentum 0.9, or `"adam"`; the learning rate is on half a cosine over `epochs` or
+    falls to a tenth in each of the epochs `decay_at`. `clip` bounds the norm of the whole gradient,
+    if given. `accumulate` goes through a batch in that
+    many parts and adds their gradients: the same update in less memory (but for batch
+    normalisation, whose statistics are those of a part). Raises `ValueError` for a number out of
+    range, an unknown optimiser, and `accumulate` above 1 where the formula is over the batch.
     """
+
+    undivided: str | None = None  # why a batch cannot be taken in parts
+    part = slice(None)  # the rows of a batch that `logits` and `loss` are asked for
 
     def __init__(
         self,
@@ -28,35 +44,65 @@ class Joint:
         unimodal_weight: float = 0.0,
         clip: float | None = None,
         seed: int = 0,
+        optimizer: str = "sgd",
+        weight_decay: float = 1e-4,
+        decay_at: Sequence[int] | None = None,
+        accumulate: int = 1,
     ):
         if lr <= 0 or unimodal_weight < 0 or (clip is not None and clip <= 0):
             raise ValueError(
                 f"lr is {lr}, unimodal_weight {unimodal_weight} and clip {clip}; give lr > 0, a "
                 "weight >= 0 and a clip > 0 or None"
             )
+        if whole_number("accumulate", accumulate, at_least=1) > 1 and self.undivided:
+            raise ValueError(
+                f"accumulate is {accumulate}, but {type(self).__name__} {self.undivided}; leave it "
+                "out and give a batch_size that fits"
+            )
         self.model, self.epochs, self.lr, self.clip = model, epochs, lr, clip
-        self.unimodal_weight = unimodal_weight
-        self.optimizer = torch.optim.SGD(model.parameters(), lr, 0.9, weight_decay=1e-4)
+        self.unimodal_weight, self.accumulate = unimodal_weight, accumulate
+        self.optimizer_name, self.weight_decay, self.decay_at = optimizer, weight_decay, decay_at
+        self.optimizer = self.new_optimizer(model.parameters(), lr)
         # for what a method draws at random itself
         self.generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
 
+    def new_optimizer(self, parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
+        """An optimiser of the kind that was asked for."""
+        return make_optimizer(self.optimizer_name, parameters, lr, self.weight_decay)
+
+    def set_rate(
+        self, optimizer: torch.optim.Optimizer, lr: float, epoch: int, epochs: int
+    ) -> None:
+        """Bring an optimiser's learning rate to that of an epoch; see the class."""
+        if self.decay_at is None:
+            cosine_rate(optimizer, lr, epoch, epochs)
+        else:
+            step_rate(optimizer, lr, epoch, self.decay_at)
+
     def plan(self, epoch: int) -> None:
-        cosine_rate(self.optimizer, self.lr, epoch, self.epochs)
+        self.set_rate(self.optimizer, self.lr, epoch, self.epochs)
 
     def step(
         self, inputs: Inputs, target: Tensor, index: Tensor, keep: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         self.model.train()
-        logits = self.logits(inputs, keep)
-        loss = self.loss(logits, target)
         self.optimizer.zero_grad()
-        loss.backward()
-        log = self.modulate(logits, target)
+        loss, found = 0.0, []
+        for part in parts_of(len(target), self.accumulate):
+            self.part = part
+            kept = keep and {m: rows[part] for m, rows in keep.items()}
+            logits = self.logits({m: x[part] for m, x in inputs.items()}, kept)
+            own = target[part]
+            share = self.loss(logits, own) * (len(own) / len(target))
+            share.backward()
+            loss = loss + share.detach()
+            found.append({m: z.detach() for m, z in logits.items()})
         average_gradients(self.model)
+        log = self.modulate({m: torch.cat([z[m] for z in found]) for m in found[0]}, target)
         if self.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
-        return {"loss": loss.detach()} | log
+        return {"loss": loss} | log
 
     def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
         """Logits of a training batch with some modalities masked."""
@@ -69,7 +115,10 @@ class Joint:
         return loss
 
     def modulate(self, logits: dict[str, Tensor], target: Tensor) -> dict[str, Tensor]:
-        """Change the gradients between backward and update: here not at all."""
+        """Change the gradients, those of the whole batch, before the update: here not at all.
+
+        `logits` and `target` are those of this process's share.
+        """
         return {}
 
     @torch.no_grad()
@@ -136,8 +185,7 @@ class OGMGE(Joint):
     After backward each convolution gradient `g` of encoder m becomes `k_m g + e`, with `k_m` from
     `ogm_ge_coefficients` and `e ~ N(0, std(g)^2)`; `noise=False` leaves `e` out (OGM). Use SGD: an
     adaptive optimiser undoes the scaling. `modulated_epochs` is the number of epochs, from the
-    first, in which it acts (`None`: all); `options` are those of `Joint`. Under `torchrun` the
-    scores are each process's own.
+    first, in which it acts (`None`: all); `options` are those of `Joint`.
     """
 
     def __init__(
@@ -161,8 +209,8 @@ class OGMGE(Joint):
     def modulate(self, logits: dict[str, Tensor], target: Tensor) -> dict[str, Tensor]:
         if not self.active:
             return {}
-        alone = {m: logits[m] for m in self.model.encoders}
-        coefficients = ogm_ge_coefficients(alone, target, self.alpha)
+        alone = {m: whole_batch(logits[m]) for m in self.model.encoders}
+        coefficients = ogm_ge_coefficients(alone, whole_batch(target), self.alpha)
         for m, encoder in self.model.encoders.items():
             for parameter in encoder.parameters():
                 if parameter.dim() == 4:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mmlib.evaluation import check_logits
 from mmlib.fusion import Fusion, add_kept
 from mmlib.methods.baselines import Joint
-from mmlib.training import Inputs, average_gradients, cosine_rate, sum_over_processes
+from mmlib.parallel import average_gradients, sum_over_processes
+from mmlib.training import Inputs
 
 TERMS = ("residual", "all", "previous")
 
@@ -137,10 +138,13 @@ class Boosting(Joint):
     After the first epoch and then every `every` epochs (`None`: never, the base of the method) the
     modality that `weaker_modality` names gets a classifier. `start` gives the number of classifiers
     to begin with. `train_new=False` leaves added classifiers at their random start, as the released
-    code does. `loss_weights` multiplies a modality's loss (not what is logged of it). The released
-    code fuses with 0.4 of the sound and 0.6 of the picture: `model.weights`. Other arguments as in
-    `boosting_loss`, `weaker_modality` and `Joint`. Raises `ValueError` for an `every` below 1.
+    code does. `loss_weights` multiplies a modality's loss (not what is logged of it);
+    `fusion_weights` its logits in the sum (the released code has 0.4 for sound, 0.6 for picture).
+    Other arguments as in `boosting_loss`, `weaker_modality` and `Joint`. Raises `ValueError` for an
+    `every` below 1.
     """
+
+    undivided = "updates the modalities in turn from one pass over the batch"
 
     def __init__(
         self,
@@ -153,6 +157,7 @@ class Boosting(Joint):
         train_new: bool = True,
         start: Mapping[str, int] | None = None,
         loss_weights: Mapping[str, float] | None = None,
+        fusion_weights: Mapping[str, float] | None = None,
         **options,
     ):
         super().__init__(model, epochs, **options)
@@ -162,6 +167,7 @@ class Boosting(Joint):
         self.smoothing, self.every, self.dead_zone = smoothing, every, dead_zone
         self.terms, self.train_new = tuple(terms), train_new
         self.loss_weights = dict(loss_weights or {})
+        model.weights = model.weights | dict(fusion_weights or {})
         self.scores = dict.fromkeys(model.encoders, 0.0)
         self.grown: list[str] = []  # modalities in the order in which they got classifiers
         for m, count in (start or {}).items():
@@ -174,7 +180,7 @@ class Boosting(Joint):
             weak = weaker_modality(self.scores, self.dead_zone)
             if weak is not None:
                 self.add_classifier(weak)
-        cosine_rate(self.optimizer, self.lr, epoch, self.epochs)
+        super().plan(epoch)
         self.scores = dict.fromkeys(self.scores, 0.0)
 
     def add_classifier(self, modality: str) -> None:

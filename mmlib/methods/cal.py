@@ -15,6 +15,7 @@ from mmlib.evaluation import check_logits
 from mmlib.fusion import BottleneckFusion
 from mmlib.methods.baselines import Joint
 from mmlib.methods.valuation import shapley_values
+from mmlib.parallel import mean_over_processes
 from mmlib.training import Inputs, one_of, sum_over_processes, world_size
 
 FACTORS = ("contribution", "uniform", "inverse", "none")
@@ -189,10 +190,12 @@ class CAL(Joint):
 
     `clip` (one of `Joint`'s options; ARL: 40, for its networks) keeps encoders alive that a few
     large gradients would kill. The step logs `divergence_m`, KL_m / d, whose fall to 0 is another
-    collapse. Under `torchrun` W is common (but with `"sample"`), the noise of the codes alike in
-    every process. Raises `ValueError` for fewer than two modalities, an unknown word or a number
+    collapse. Under `torchrun` the channels that `"channels"` silences are the same ones in every
+    process's rows. Raises `ValueError` for fewer than two modalities, an unknown word or a number
     out of range.
     """
+
+    undivided = "weighs a whole batch by its scores"
 
     def __init__(
         self,
@@ -328,10 +331,12 @@ class CAL(Joint):
     def modulate(self, logits: dict[str, Tensor], target: Tensor) -> dict[str, Tensor]:
         """Take this batch into the running scores; the next one is weighed by them."""
         check_logits(logits["fused"], target)
-        quantity = information({s: p.mean() for s, p in self.utility(target).items()})
+        utility = {s: p.mean() for s, p in self.utility(target).items()}
+        quantity = information(mean_over_processes(utility, target.device))
         if self.reading == "channels":  # else silence would lower the score that silences
             logits = self.model.classify(self.codes, self.keep)
         sure = confidence({m: logits[m] for m in self.scores})
+        sure = mean_over_processes(sure, target.device)
         shares = contribution_scores(quantity, sure, self.alpha)
         new = torch.tensor([shares[m] for m in self.scores])
         new = sum_over_processes(new.to(target.device)) / world_size()

@@ -12,13 +12,8 @@ from torch import Tensor, nn
 from mmlib.evaluation import check_logits, collect
 from mmlib.fusion import Fusion
 from mmlib.methods.baselines import Joint
-from mmlib.training import (
-    Inputs,
-    Plan,
-    average_gradients,
-    cosine_rate,
-    sum_over_processes,
-)
+from mmlib.parallel import average_gradients, own_rows, sum_over_processes, whole_batch
+from mmlib.training import Inputs, Plan
 
 SETS = ("effective", "permuted", "random")
 
@@ -67,17 +62,28 @@ def _above_mean(hits: Tensor) -> Tensor:
     return hits * len(hits) > hits.sum()  # in whole numbers: equal ones are never above
 
 
-def duc_loss(student: Tensor, teacher: Tensor, dimensions: Tensor, temperature: float) -> Tensor:
+def duc_loss(
+    student: Tensor,
+    teacher: Tensor,
+    dimensions: Tensor,
+    temperature: float,
+    pairs: Tensor | None = None,
+) -> Tensor:
     """Dimension-decoupled unidirectional contrastive loss; a scalar.
 
     Each student feature is to find its own pair among the batch's teacher features, by dot products
-    on the chosen `dimensions`, bool `(d,)`; features are `(B, d)`. No gradient reaches the teacher
-    or another dimension. 0 for no dimensions. Raises `ValueError` for a temperature that is not
-    above 0 and for shapes that do not fit.
+    on the chosen `dimensions`, bool `(d,)`; features are `(B, d)`. `pairs`, `(B,)`, says in which
+    row each student's pair is where the teacher has more rows; by default in the same row. No
+    gradient reaches the teacher or another dimension. 0 for no dimensions. Raises `ValueError` for
+    a temperature that is not above 0 and for shapes that do not fit.
     """
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; give a number above 0")
-    if student.shape != teacher.shape or dimensions.shape != student.shape[1:]:
+    if pairs is None and student.shape == teacher.shape:
+        pairs = torch.arange(len(student), device=student.device)
+    rows = student.shape[:1] if pairs is None else pairs.shape
+    alike = student.shape[1:] == teacher.shape[1:] == dimensions.shape
+    if pairs is None or not alike or rows != student.shape[:1]:
         raise ValueError(
             f"student is {tuple(student.shape)}, teacher {tuple(teacher.shape)}, dimensions "
             f"{tuple(dimensions.shape)}; give two (B, d) and a bool (d,)"
@@ -88,7 +94,7 @@ def duc_loss(student: Tensor, teacher: Tensor, dimensions: Tensor, temperature: 
     if not dimensions.any() or not len(student):
         return chosen.sum()
     similarity = chosen @ teacher.detach()[:, dimensions].T / temperature  # (B, B)
-    return F.cross_entropy(similarity, torch.arange(len(student), device=student.device))
+    return F.cross_entropy(similarity, pairs)
 
 
 def certainty_weights(
@@ -163,11 +169,11 @@ class Detached(Joint):
     (`None`: `lr`). `start` and `head_epochs` are 2 of 15 epochs by default, as in the released code
     (20 of 150). `normalise` brings features to length 1 on the chosen dimensions. `dimensions`:
     controls measure with `"permuted"` labels or take `"random"` sets of the same size. Other
-    `options` as in `Joint`. Under `torchrun` the pairs to tell apart are those of a process's own
-    share of the batch. Raises `ValueError` for fewer than two modalities or epochs, an unknown
+    `options` as in `Joint`. Raises `ValueError` for fewer than two modalities or epochs, an unknown
     word, a negative weight, and epochs that leave a stage none.
     """
 
+    undivided = "tells the samples of a whole batch apart"
     needs_dataset = True
 
     def __init__(
@@ -212,19 +218,19 @@ class Detached(Joint):
         model.certainty_temperature = certainty_temperature
         concat = list(model.concat.parameters())
         rest = [p for p in model.parameters() if all(p is not q for q in concat)]
-        self.optimizer = torch.optim.SGD(rest, self.lr, 0.9, weight_decay=1e-4)
-        self.head_optimizer = torch.optim.SGD(concat, self.head_lr, 0.9, weight_decay=1e-4)
+        self.optimizer = self.new_optimizer(rest, self.lr)
+        self.head_optimizer = self.new_optimizer(concat, self.head_lr)
         self.effective: dict[str, Tensor] = {}  # modality -> (d,) bool
         self.teaches: dict[tuple[str, str], Tensor] = {}  # (teacher, student) -> (d,) bool
 
     def plan(self, epoch: int) -> Plan | None:
         """Set the rates; where it is time, measure the dimensions or go to stage 2."""
-        cosine_rate(self.optimizer, self.lr, epoch, self.encoder_epochs)
+        self.set_rate(self.optimizer, self.lr, epoch, self.encoder_epochs)
         stage_2 = epoch - self.encoder_epochs
         self.model.use_concat = stage_2 >= 0
         if self.model.use_concat:
             head_epochs = self.epochs - self.encoder_epochs
-            cosine_rate(self.head_optimizer, self.head_lr, stage_2, head_epochs)
+            self.set_rate(self.head_optimizer, self.head_lr, stage_2, head_epochs)
         if epoch != self.start:
             return None
         self.measure_dimensions()
@@ -283,10 +289,12 @@ class Detached(Joint):
         for (p, q), chosen in self.teaches.items():
             if self.duc_weight:
                 rows = kept[p] & kept[q]
-                pair = [features[q][rows], features[p][rows]]
+                everyone = whole_batch(rows)  # a student's pair is to be found in the whole batch
+                pairs = own_rows(everyone.cumsum(0) - 1)[rows]
+                pair = [features[q][rows], whole_batch(features[p].detach())[everyone]]
                 if self.normalise:
                     pair = [F.normalize(h * chosen, dim=1) for h in pair]
-                duc = duc + duc_loss(*pair, chosen, self.temperature)
+                duc = duc + duc_loss(*pair, chosen, self.temperature, pairs)
         return {"loss": loss + self.duc_weight * duc, "loss_duc": duc}
 
     def state_dict(self) -> dict:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from mmlib.evaluation import check_logits, collect
 from mmlib.methods.baselines import Joint, unimodal_loss
-from mmlib.training import Inputs, Plan, cosine_rate, one_of, sum_over_processes, world_size
+from mmlib.parallel import own_rows, sum_over_processes, whole_batch, world_size
+from mmlib.training import Inputs, Plan, cosine_rate, one_of
 
 WEIGHTS = ("v2", "v1", "none")
 POSTERIORS = ("soft", "hard", "permuted")
@@ -261,7 +262,7 @@ class Gap(Joint):
 
     def plan(self, epoch: int) -> Plan | None:
         """Set the rate; after the warm-up, measure the gaps; last, purify."""
-        cosine_rate(self.optimizer, self.lr, epoch, self.purify_from)
+        self.set_rate(self.optimizer, self.lr, epoch, self.purify_from)
         self.purifying = epoch >= self.purify_from
         if self.purifying:
             left = self.epochs - self.purify_from
@@ -309,9 +310,11 @@ class Gap(Joint):
         if self.mixture is None or self.mixture.degenerate or self.purifying:
             return super().loss(logits, target)
         r = self.posterior[self.index]
+        # the weights have mean 1 over the whole batch, not over a share or a part of it
+        weights = map(own_rows, gap_weights(whole_batch(r), self.weights))
+        r, fusion, penalty = (rows[self.part] for rows in (r, *weights))
         first, second = (logits[m] for m in self.model.encoders)
         gap = modality_gap(first, second, target, self.one_sided)
-        fusion, penalty = gap_weights(r, self.weights)
         fused = F.cross_entropy(logits["fused"], target, reduction="none")
         terms = fusion * fused + self.gap_weight * penalty * gap**2
         terms = terms + self.shift_weight * shift_term(gap, r, self.mixture)

@@ -2,6 +2,7 @@
 and re-sampling of what contributes little. The formulas follow the released code."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from itertools import combinations
 from math import factorial
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from mmlib.evaluation import check_logits
 from mmlib.methods.baselines import Joint
-from mmlib.training import Inputs, Plan, batches, one_of, rank, sum_over_processes, take, world_size
+from mmlib.parallel import rank, sum_over_processes, world_size
+from mmlib.training import Inputs, Plan, at_once, batches, loaded, one_of
 
 LEVELS = ("sample", "modality", "random-samples", "random")
 
@@ -114,7 +116,7 @@ class Valuation(Joint):
     `"inputs"`, and `filler` what stands there, `"zero"` or the `"mean"` over training data; the
     valuation, the copies and `predict` go by them alike. `options` are those of `Joint`. A plan's
     `looked_at` counts the samples valued. What a plan draws comes from the global generator, which
-    `fit` seeds for each epoch. Under `torchrun` batch statistics are each process's own.
+    `fit` seeds for each epoch.
 
     Raises `ValueError` for an unknown word, a `share` outside (0, 1] or a negative `warmup`.
     """
@@ -186,12 +188,14 @@ class Valuation(Joint):
         self.model.eval()
         self.fillers = self._means()
         phi = {m: torch.zeros(len(index)) for m in self.model.encoders}
-        for rows in torch.arange(len(index)).split(500)[rank() :: world_size()]:
-            inputs, target = take(self.dataset, index[rows], self.generator.device)
-            logits = self._coalitions(inputs)
-            right = {c: _right(z, target).cpu() for c, z in logits.items()}
-            for m, value in shapley_values(_payoff(right, self.payoff)).items():
-                phi[m][rows] = value
+        parts = torch.arange(len(index)).split(at_once(self.dataset))[rank() :: world_size()]
+        read = loaded(self.dataset, [index[rows] for rows in parts], self.generator.device)
+        with closing(read):
+            for rows, (inputs, target, _) in zip(parts, read, strict=True):
+                logits = self._coalitions(inputs)
+                right = {c: _right(z, target).cpu() for c, z in logits.items()}
+                for m, value in shapley_values(_payoff(right, self.payoff)).items():
+                    phi[m][rows] = value
         return {
             m: sum_over_processes(value.to(self.generator.device)).cpu() for m, value in phi.items()
         }
@@ -236,9 +240,10 @@ class Valuation(Joint):
     def _means(self) -> dict[str, Tensor]:
         """With the mean as filler: that of the inputs or features, over the training data."""
         means: dict[str, Tensor] = {}
-        for inputs, _, _ in batches(self.dataset, 500, device=self.generator.device):
-            if self.filler == "zero":
-                break
+        if self.filler == "zero":
+            return means
+        at_a_time = at_once(self.dataset)
+        for inputs, _, _ in batches(self.dataset, at_a_time, device=self.generator.device):
             x = inputs if self.mask == "inputs" else self.model.features(inputs)
             for m, value in x.items():
                 means[m] = means.get(m, 0) + value.sum(0) / len(self.dataset)

@@ -1,0 +1,266 @@
+"""The `train` command: from names to a data set, a model and a method, and what it leaves.
+
+In `--out`: `settings.json` at once, `checkpoint.pt`, `best.pt` and `metrics.csv` after every epoch,
+`curves.png`, `model.safetensors`, `scores.json` and `scores.csv` at the end.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import nn
+
+from mmlib.checkpoints import load_checkpoint
+from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
+from mmlib.methods import METHODS, make_method
+from mmlib.parallel import rank, share_batch_norm, start_processes, stop_processes
+from mmlib.presets import Preset, preset
+from mmlib.report import (
+    TensorBoard,
+    accuracies,
+    as_table,
+    draw_curves,
+    final_scores,
+    write_csv,
+    write_json,
+)
+from mmlib.training import (
+    Method,
+    fit,
+    one_of,
+    pick_device,
+    seeded,
+    use_channels_last,
+    use_precision,
+)
+
+SPLITS = ("train", "val", "test")
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train a method on a data set as the command line says; see the module."""
+    start_processes()
+    try:
+        settings = settings_of(arguments)
+        device = pick_device(arguments.device)
+        torch.backends.cudnn.benchmark = device.type == "cuda"
+        splits = {split: open_data(arguments, settings, split) for split in SPLITS}
+        check_settings(arguments.out, settings, arguments.resume)
+
+        def make() -> Method:
+            return build(arguments, settings, splits["train"], device)
+
+        with finishing_the_epoch() as interrupted:
+            method, history = run(arguments, settings, make(), splits, device, interrupted)
+        if len(history) < settings["epochs"]:
+            raise KeyboardInterrupt
+        leave_scores(arguments.out, make, method, history, splits["test"], device)
+    finally:
+        stop_processes()
+
+
+def settings_of(arguments: argparse.Namespace) -> dict:
+    """What decides the weights that come out: the preset's values, and over them the flags'."""
+    real = arguments.data != "av-digits"
+    base = Preset("", 15, 64, {"lr": 1e-3} if real else {})
+    if arguments.preset:
+        base = preset(arguments.data, arguments.method)
+    options = base.options | dict(arguments.options)
+    for name in ("lr", "accumulate"):
+        if getattr(arguments, name) is not None:
+            options[name] = getattr(arguments, name)
+    names = ("data", "method", "seed", "precision", "pretrained", "text_model")
+    settings = {name: getattr(arguments, name) for name in names} | {
+        "scenario": None if real else arguments.scenario,
+        "epochs": arguments.epochs if arguments.epochs is not None else base.epochs,
+        "batch_size": arguments.batch_size if arguments.batch_size is not None else base.batch_size,
+        "options": options,
+        "data_options": base.data | dict(arguments.data_options),
+    }
+    return json.loads(json.dumps(settings))  # as it is read back
+
+
+def check_settings(out: Path, settings: dict, resume: bool) -> None:
+    """Refuse to resume a run with other settings; leave them for the next time.
+
+    Raises `ValueError` that names the first difference.
+    """
+    path = out / "settings.json"
+    if resume and path.exists():
+        try:
+            known = dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}; delete it to go on") from error
+        for name, value in settings.items():
+            if known.get(name) != value:
+                raise ValueError(
+                    f"{out} was trained with {name} {known.get(name)!r}, not {value!r}; resume "
+                    "with the same, or give another --out"
+                )
+    if rank() == 0 and (resume or not (out / "checkpoint.pt").exists()):
+        write_json(path, settings)
+
+
+def open_data(arguments: argparse.Namespace, settings: dict, split: str):
+    """A split of the data set of that name. Raises what the data set does, and `ValueError` for an
+    unknown name, a missing `--root` or an option that the data set does not have."""
+    from mmlib.data import DATA
+
+    kind = DATA[one_of("--data", arguments.data, list(DATA))]
+    options = settings["data_options"]
+    if arguments.data == "av-digits":
+        known = ("size",)
+    else:
+        known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
+        if arguments.root is None:
+            raise ValueError(f"--root is missing; give the folder of {arguments.data}")
+    for name in options:
+        one_of("--data-options", name, known)
+    if arguments.data == "av-digits":
+        return kind(split, settings["scenario"], seed=settings["seed"], **options)
+    if settings["text_model"]:
+        if "tokenizer" not in known:
+            raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
+        from mmlib.data.text import HuggingFaceTokenizer
+
+        options = options | {"tokenizer": HuggingFaceTokenizer(settings["text_model"])}
+    return kind(arguments.root, split, **options)
+
+
+def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.device) -> Method:
+    """The method over fresh encoders, as fast as the device and the flags allow."""
+    name, options = settings["method"], settings["options"]
+    known = [
+        p for kind in METHODS[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters
+    ]
+    for option in options:
+        one_of("--options", option, sorted({*known} - {"model", "dataset", "epochs", "options"}))
+    with seeded(settings["seed"]):
+        encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
+    for m, encoder in encoders.items():
+        encoder = share_batch_norm(encoder, device)
+        if device.type == "cuda":
+            encoder = use_channels_last(encoder)
+        encoders[m] = use_precision(encoder, settings["precision"], device)
+        if arguments.compile:
+            encoder.compile()
+    classes, epochs, seed = len(dataset.classes), settings["epochs"], settings["seed"]
+    try:
+        return make_method(name, encoders, classes, epochs, seed, device, dataset, **options)
+    except TypeError as error:
+        raise ValueError(f"options {options} do not fit {name}: {error}") from error
+
+
+def encoder_for(x: torch.Tensor, dataset, settings: dict) -> nn.Module:
+    """An encoder for one modality, from a sample of it: text, AV-Digits, or pictures and sound."""
+    if x.dtype == torch.int64 and settings["text_model"]:
+        from mmlib.data.text import HuggingFaceEncoder
+
+        return HuggingFaceEncoder(settings["text_model"])
+    if x.dtype == torch.int64:
+        return TextEncoder(dataset.vocabulary, features=ResNet18.features)
+    if min(x.shape[-2:]) < 64:
+        return SmallCNN(channels=x.shape[0])
+    return ResNet18(x.shape[0], "IMAGENET1K_V1" if settings["pretrained"] else None)
+
+
+def run(
+    arguments: argparse.Namespace,
+    settings: dict,
+    method: Method,
+    splits: dict,
+    device: torch.device,
+    interrupted: Callable[[], bool],
+) -> tuple[Method, list[dict]]:
+    """Train, and after every epoch write down how it went; ends early where `interrupted`."""
+    out = arguments.out
+    board = TensorBoard(out / "tensorboard") if arguments.tensorboard and rank() == 0 else None
+
+    def after_epoch(history: list[dict]) -> bool:
+        if rank() == 0:
+            write_csv(out / "metrics.csv", history)
+            if board:
+                board.write(history[-1])
+        return interrupted()
+
+    history = fit(
+        method,
+        splits["train"],
+        settings["epochs"],
+        settings["batch_size"],
+        settings["seed"],
+        device,
+        evaluate=lambda method: accuracies(method, splits["val"], device),
+        checkpoint=out / "checkpoint.pt",
+        resume=arguments.resume,
+        progress=not arguments.quiet,
+        best="val_fused",
+        after_epoch=after_epoch,
+    )
+    if rank() == 0:  # once more, for a run killed between its checkpoint and its table
+        write_csv(out / "metrics.csv", history)
+        draw_curves(history, out / "curves.png")
+    return method, history
+
+
+def leave_scores(
+    out: Path,
+    make: Callable[[], Method],
+    method: Method,
+    history: list[dict],
+    test,
+    device: torch.device,
+) -> None:
+    """Score the last weights and the best ones of validation on test, once; print a table."""
+    scores = history[-1] | final_scores(method, test, device)
+    rows = [{"weights": "last", "epoch": len(history)} | of_split(scores, "test")]
+    best = make()
+    epoch = len(load_checkpoint(out / "best.pt", best))
+    found = final_scores(best, test, device) if epoch < len(history) else scores
+    rows.append({"weights": "best on val", "epoch": epoch} | of_split(found, "test"))
+    if rank() > 0:
+        return
+    weights = {name: x.contiguous() for name, x in method.model.state_dict().items()}
+    beside = out / "model.safetensors.part"
+    try:
+        save_file(weights, beside)
+    except SafetensorError as error:  # what a full disk comes out as
+        beside.unlink(missing_ok=True)
+        raise OSError(f"{out / 'model.safetensors'} cannot be written: {error}") from error
+    os.replace(beside, out / "model.safetensors")
+    write_json(out / "scores.json", scores)
+    write_csv(out / "scores.csv", rows)
+    print(as_table(rows))
+
+
+def of_split(scores: dict[str, float], split: str) -> dict[str, float]:
+    """The scores of a split, without its name."""
+    return {k: v for k, v in scores.items() if k.startswith(f"{split}_")}
+
+
+@contextmanager
+def finishing_the_epoch():
+    """The first Ctrl-C asks for an end after this epoch, whose state is then saved; the second ends
+    at once, and the epoch is done again after `--resume`. Yields whether one was pressed."""
+    pressed = []
+
+    def press(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+        # not print, which may just be in use by the progress bar
+        os.write(2, b"\nmmlib: finishing this epoch; again to leave at once\n")
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,133 @@
+"""A cache beside the data: one safetensors file a clip, written whole, mapped when read."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from mmlib.data.lists import LONGEST_NAME
+
+FORMAT = 1  # part of every recipe: raise it when what is stored under a recipe changes
+ABANDONED = 600  # seconds after which an unfinished file is from a process that was killed
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Cache:
+    """What was computed from source files, kept in `folder/<key of the recipe>/<id>.safetensors`.
+
+    `recipe` holds all that the content depends on besides the sources: names, numbers and lists of
+    them. An entry knows the size and the time of change (nanoseconds) of its sources; one that is
+    stale, cut short or garbage is made again. Entries are written under another name and renamed,
+    so several processes may fill one cache and may be killed. A folder that cannot be written to
+    gives one warning; what it holds is still read.
+    """
+
+    def __init__(self, folder: str | Path | None, recipe: Mapping):
+        self._recipe = json.dumps({"format": FORMAT, **recipe}, sort_keys=True)
+        key = hashlib.sha256(self._recipe.encode()).hexdigest()[:16]
+        self.folder = None if folder is None else Path(folder) / key
+        self._prepared = self._gave_up = False
+
+    def get(
+        self, id: str, sources: Sequence[str | Path], make: Callable[[], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """The tensors of entry `id`, out of the cache if it holds them, else from `make()`.
+
+        `sources` are the files (and folders) that `make` reads. Raises `FileNotFoundError` for a
+        source that is missing, `OSError` when the disk is full, and what `make` raises.
+        """
+        if self.folder is None:
+            return make()
+        # taken before the sources are read: one that changes meanwhile makes the entry stale
+        stamp = _stamp(id, sources)
+        entry = _read(self.path(id), stamp)
+        if entry is None:
+            entry = {name: x.contiguous() for name, x in make().items()}
+            if not self._gave_up:
+                self._keep(self.path(id), save(entry, metadata={"stamp": stamp}))
+        return entry
+
+    def path(self, id: str) -> Path:
+        """The file of an entry."""
+        name = quote(id, safe=" ()")
+        if len(name) > LONGEST_NAME:  # the stamp holds the id, so nothing can be mixed up
+            name = hashlib.sha256(id.encode()).hexdigest()
+        return self.folder / f"{name}.safetensors"
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        try:
+            if not self._prepared:
+                self._prepare()
+            self._write(path, content)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                message = "no space left to cache in; free some, or give cache= another folder"
+                raise OSError(error.errno, message, str(path)) from error
+            self._give_up(error)
+
+    def _prepare(self) -> None:
+        """Make the folder, and remove what killed processes left: a file takes milliseconds."""
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        for path in self._unfinished.iterdir():
+            try:
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink()
+            except FileNotFoundError:
+                pass  # finished, or another process was faster
+        self._write(self.folder / "recipe.json", self._recipe.encode())
+        self._prepared = True
+
+    def _write(self, path: Path, content: bytes) -> None:
+        beside = self._unfinished / uuid.uuid4().hex
+        try:
+            beside.write_bytes(content)
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.folder / "unfinished"
+
+    def _give_up(self, error: OSError) -> None:
+        self._gave_up = True  # what is there already is still read
+        warnings.warn(
+            f"{self.folder} cannot be written to ({error.strerror}), so every epoch reads the "
+            "original files; give cache= another folder",
+            stacklevel=4,
+        )
+
+
+def _stamp(id: str, sources: Sequence[str | Path]) -> str:
+    parts = [id]
+    for source in sources:
+        try:
+            found = os.stat(source)
+        except OSError as error:
+            raise FileNotFoundError(f"{source} is missing; restore or extract it") from error
+        size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+        parts.append(f"{os.path.basename(source)} {size} {found.st_mtime_ns}")
+    return "\n".join(parts)
+
+
+def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
+    """An entry, if it is there, whole and of these sources."""
+    try:
+        with safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("stamp") != stamp:
+                return None
+            return {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, SafetensorError):
+        return None

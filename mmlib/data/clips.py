@@ -1,0 +1,416 @@
+"""Data sets of clips with sound and frames: CREMA-D, AVE and Kinetics-Sounds."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmlib.data.cache import Cache
+from mmlib.data.clip_lists import (
+    CREMAD_LABELS,
+    ave_entry,
+    ave_lines,
+    carved,
+    cremad_entries,
+    cremad_names,
+    first_file,
+    kinetics_entries,
+    kinetics_folder,
+    kinetics_names,
+    list_folder,
+    of_actors,
+)
+from mmlib.data.lists import Entry, folder_of, without_repeats
+from mmlib.data.media import frame_names, read_array, read_image, read_sound
+from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
+from mmlib.data.transforms import DRAWS, finish_pictures
+from mmlib.training import one_of, whole_number
+
+SPLITS = ("train", "val", "test")
+STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
+
+
+class Clips:
+    """What the three data sets share: a spectrogram and some frames of every clip of a list.
+
+    `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
+    `mmlib.data.spectrograms.RECIPES`, and `"visual"` `(B, 3, frames, S, S)` uint8, S = 8/7 `size`.
+    `finish` gives float32: the sound as it is, the frames cropped, flipped and normalised. Use one
+    of the subclasses; they say which files are read.
+
+    A clip is cut into `frames` parts of equal length, and one frame of each is drawn in training;
+    in evaluation it is the one at `REST` of the part. A clip with fewer frames than asked repeats
+    some. `frames_from="first"` reproduces a bug of a released loader, which draws numbers and then
+    takes the first frames of the folder all the same (OGM-GE's repository, issue 32).
+
+    Raises `FileNotFoundError` for a root, list, folder or file that is missing; `ValueError`, with
+    file and line, for a list or a file that is wrong, and for an option that is not known.
+    """
+
+    modalities = ("audio", "visual")
+    REST = 0.5
+
+    def __init__(
+        self,
+        split: str,
+        entries: Sequence[Entry],
+        classes: Sequence[str],
+        sounds: Path,
+        pictures: Path,
+        audio: str,
+        frames: int,
+        frames_from: str,
+        size: int,
+        cache: Path | None,
+    ):
+        self.split, self.classes = one_of("split", split, SPLITS), tuple(classes)
+        self.audio = one_of("audio", audio, list(RECIPES))
+        self.frames = whole_number("frames", frames, at_least=1)
+        self.frames_from = one_of("frames_from", frames_from, ("segments", "first"))
+        self.size = whole_number("size", size, at_least=1)
+        self._sounds = folder_of(sounds, "the clips' sounds, a file each")
+        self._pictures = folder_of(pictures, "the clips' frames, a folder each")
+        if not entries:
+            raise ValueError(f"split {split!r} of {pictures.parent} is empty; its lists hold none")
+        self._entries = list(entries)
+        self.ids = tuple(entry.id for entry in entries)
+        self.target = torch.tensor([entry.target for entry in entries])
+        self._ending = _ending(self._sounds, self.ids)
+        self._cache = Cache(cache, self._recipe())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.split!r}, {len(self):,} clips, audio={self.audio!r})"
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, int]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index is {index}; the split holds {len(self)} clips")
+        index %= len(self)
+        inputs = self.finish(self.take(torch.tensor([index])))
+        return {m: x[0] for m, x in inputs.items()}, self.target[index], index
+
+    def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
+        """The raw batch of samples `index`, `(B,)`, on the CPU; see the class for its shapes.
+
+        `draws` is `(B, DRAWS)` in [0, 1), of which columns 5-7 choose the frames; `None`: those of
+        evaluation.
+        """
+        if draws is not None and draws.shape != (len(index), DRAWS):
+            raise ValueError(
+                f"draws has shape {tuple(draws.shape)}; expected {(len(index), DRAWS)}"
+            )
+        side = _stored(self.size)
+        audio = torch.empty(len(index), 1, *self._recipe_of_sound.shape, dtype=torch.float16)
+        visual = torch.empty(len(index), 3, self.frames, side, side, dtype=torch.uint8)
+        luck = [None] * len(index) if draws is None else draws[:, 5:].tolist()
+        for row, i in enumerate(index.tolist()):
+            clip = self._clip(self._entries[i])
+            audio[row, 0] = clip["audio"]
+            for place, frame in enumerate(self._chosen(len(clip["visual"]), luck[row])):
+                visual[row, :, place] = clip["visual"][frame]
+        return {"audio": audio, "visual": visual}
+
+    def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
+        """What the model gets: `(B, 1, F, T)` and `(B, 3, frames, size, size)`, float32.
+
+        With `draws`, all frames of a sample get the same random crop and flip; without, the whole
+        picture. Works where the inputs are.
+        """
+        visual = finish_pictures(inputs["visual"], draws, self.size)
+        return {"audio": inputs["audio"].float(), "visual": visual}
+
+    def files(self, index: int) -> dict[str, Path]:
+        """Where a clip's sound (a file) and frames (a folder) belong, there or not."""
+        entry = self._entries[index]
+        return {"audio": Path(self._sound(entry)), "visual": self._pictures / entry.id}
+
+    def sources(self, index: int) -> list[Path]:
+        """The files that a clip is made of: its sound, its frames' folder, and each frame."""
+        entry = self._entries[index]
+        return list(map(Path, [self._sound(entry), *self._frames(entry)]))
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate of `waveform`, in Hz: that of the recipe."""
+        return self._recipe_of_sound.sample_rate
+
+    def waveform(self, index: int) -> Tensor:
+        """The sound of a clip, `(samples,)`, as it goes into the spectrogram."""
+        return self._waveform(self._entries[index])
+
+    def audio_input(self, waveform: Tensor) -> Tensor:
+        """What the audio encoder takes, made from sound: `(samples,)` to `(1, F, T)`."""
+        return spectrogram(waveform, self.sample_rate, self.audio).unsqueeze(0)
+
+    @property
+    def _recipe_of_sound(self) -> Recipe:
+        return RECIPES[self.audio]
+
+    def _recipe(self) -> dict:
+        """All that a cache entry depends on besides its files."""
+        return {
+            "data": type(self).__name__,
+            "audio": [self.audio, *self._recipe_of_sound],
+            "sounds": self._sounds.name + self._ending,
+            "pictures": [self._pictures.name, _stored(self.size)],
+        }
+
+    def _clip(self, entry: Entry) -> dict[str, Tensor]:
+        """All that is kept of a clip: `"audio"` `(F, T)`, `"visual"` `(frames there, 3, S, S)`."""
+        sound, (folder, *frames) = self._sound(entry), self._frames(entry)
+
+        def make() -> dict[str, Tensor]:
+            side = _stored(self.size)
+            return {
+                "audio": self._spectrogram(entry).half(),
+                "visual": torch.stack([read_image(path, side) for path in frames]),
+            }
+
+        name = f"{entry.id} {entry.start:g}-{entry.end:g}" if entry.end else entry.id
+        return self._cache.get(name, [sound, folder, *frames], make)
+
+    # paths are strings here, for they are made for every clip of every batch
+    def _sound(self, entry: Entry) -> str:
+        return f"{self._sounds}{os.sep}{entry.id}{self._ending}"
+
+    def _frames(self, entry: Entry) -> list[str]:
+        """A clip's folder, and its frames in order: the event's alone where its times are given."""
+        folder = f"{self._pictures}{os.sep}{entry.id}"
+        names = frame_names(folder)
+        if entry.end and not _is_cut(self._pictures):
+            first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
+            names = names[first : max(int(entry.end), first + 1)]
+        return [folder, *[f"{folder}{os.sep}{name}" for name in names]]
+
+    def _spectrogram(self, entry: Entry) -> Tensor:
+        if self._ending in STORED:
+            return read_array(self._sound(entry), tuple(self._recipe_of_sound.shape))
+        waveform = self._waveform(entry)
+        try:
+            return self.audio_input(waveform)[0]
+        except ValueError as error:
+            raise ValueError(f"{self._sound(entry)} does not fit the recipe: {error}") from error
+
+    def _waveform(self, entry: Entry) -> Tensor:
+        path = self._sound(entry)
+        if self._ending in STORED:
+            raise ValueError(f"{path} is a spectrogram; for the waveform, give the wav files")
+        waveform = read_sound(path, self.sample_rate)
+        if entry.end and not _is_cut(self._sounds):
+            first, last = (int(second * self.sample_rate) for second in (entry.start, entry.end))
+            if first >= len(waveform):
+                raise ValueError(
+                    f"{path} ends after {len(waveform) / self.sample_rate:.2f} s; its event starts "
+                    f"at {entry.start:g} s (line {entry.number} of the list); extract it again"
+                )
+            waveform = waveform[first:last]
+        return waveform
+
+    def _chosen(self, count: int, luck: list[float] | None) -> list[int]:
+        if self.frames_from == "first":
+            return [min(part, count - 1) for part in range(self.frames)]
+        return choose_frames(count, self.frames, luck, self.REST)
+
+
+class CremaD(Clips):
+    """CREMA-D: 7,442 acted sentences, six emotions, 91 actors.
+
+    Reads below `root`: `AudioWAV/<clip>.wav` (or a stored spectrogram, `.npy`, `.pkl`, `.pt`),
+    `Image-01-FPS/<clip>/00000.jpg` and so on, and the lists `train.csv` and `test.csv`
+    (`clip,LABEL`) or `train.txt` and `test.txt` (`clip.flv Label`), in the folder `lists`, else in
+    `data/CREMAD`, else in `root`. `sounds` and `pictures` name other folders.
+
+    `split_by="list"`: the usual lists, `val` being a tenth of each class of train, whatever the
+    seed. The same actors are in all parts, so part of the test accuracy is that of known faces and
+    voices. `split_by="actor"`: both lists pooled, and a tenth of the actors each for `test` and
+    `val` (9, 9 and 73 of 91): the first ones by SHA-256 of their number.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        lists: str | Path | None = None,
+        audio: str = "ogm",
+        frames: int = 1,
+        frames_from: str = "segments",
+        split_by: str = "list",
+        repeats: str = "error",
+        cache: str | Path | bool | None = None,
+        sounds: str = "AudioWAV",
+        pictures: str = "Image-01-FPS",
+        size: int = 224,
+    ):
+        root = folder_of(root, "the root of CREMA-D")
+        one_of("split", split, SPLITS)
+        folder = list_folder(root, lists, "data/CREMAD")
+        if one_of("split_by", split_by, ("list", "actor")) == "actor":
+            entries = of_actors(folder, split, repeats)
+        else:
+            path = first_file(folder, *cremad_names("test" if split == "test" else "train"))
+            entries = without_repeats(path, cremad_entries(path), repeats)
+            entries = entries if split == "test" else carved(entries, split)
+        super().__init__(
+            split,
+            entries,
+            tuple(CREMAD_LABELS),
+            root / sounds,
+            root / pictures,
+            audio,
+            frames,
+            frames_from,
+            size,
+            _cache_folder(root, cache),
+        )
+
+
+class AVE(Clips):
+    """AVE: 4,143 clips of ten seconds, an event in a part of each, 28 classes.
+
+    Reads below `root`, or below `root/AVE_Dataset`: the lists `trainSet.txt`, `valSet.txt` and
+    `testSet.txt` (`Category&id&good&start&end`; in the folder `lists` if given), and of the event
+    alone `Audio-1004-SE/<id>.pkl` and `Image-01-FPS-SE/<id>/00000.jpg` and so on. In place of these
+    two it takes `AudioWAV/<id>.wav` and `Image-01-FPS/<id>/`, of the whole ten seconds at 1 frame a
+    second, and cuts the event out. `sounds` and `pictures` name other folders, which hold the event
+    alone if they end in `-SE`. Classes come in the order in which `testSet.txt` first names them.
+
+    Some clips stand in a list twice, with two labels: `repeats="first"` keeps the first one, as
+    DI-MML does, `"last"` the last, as OGM-GE does, `"error"` refuses them.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        lists: str | Path | None = None,
+        audio: str = "pmr-10s",
+        frames: int = 4,
+        frames_from: str = "segments",
+        repeats: str = "first",
+        cache: str | Path | bool | None = None,
+        sounds: str | None = None,
+        pictures: str | None = None,
+        size: int = 224,
+    ):
+        root = folder_of(root, "the root of AVE")
+        one_of("split", split, SPLITS)
+        root = root / "AVE_Dataset" if (root / "AVE_Dataset").is_dir() else root
+        folder = list_folder(root, lists, "data/AVE")
+        texts = ave_lines(folder / "testSet.txt")
+        classes = tuple(dict.fromkeys(fields[0] for _, fields in texts))
+        path = folder / f"{split}Set.txt"
+        entries = [ave_entry(path, number, fields, classes) for number, fields in ave_lines(path)]
+        super().__init__(
+            split,
+            without_repeats(path, entries, repeats),
+            classes,
+            root / sounds if sounds else _first_folder(root, "Audio-1004-SE", "AudioWAV"),
+            root / pictures if pictures else _first_folder(root, "Image-01-FPS-SE", "Image-01-FPS"),
+            audio,
+            frames,
+            frames_from,
+            size,
+            _cache_folder(root, cache),
+        )
+
+
+class KineticsSounds(Clips):
+    """Kinetics-Sounds: ten-second clips of 31 audible actions of Kinetics-400.
+
+    Reads below `root`: `ks_audio/<split>/<clip>.npy` (a stored filter bank) or `.wav`, and
+    `ks_visual/<split>/<clip>/frame_00001.jpg` and so on. The lists, in the folder `lists`, else in
+    `root` or `root/ks_audio`, are the first that is there of `my_<split>.txt` (`clip,10,label`),
+    `<split>_1fps_path.txt` (`path ... label`, the path's last part being the clip) and
+    `<split>.txt` (`label,clip`, with the labels in `stat.txt`). Without a list for `val` it is a
+    tenth of each class of train, whatever the seed, and its files are in `train`. `classes` is how
+    many, or their names; the lists have numbers only.
+    """
+
+    REST = 0.0  # the 1st, 4th and 7th of ten frames, as in the literature
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        lists: str | Path | None = None,
+        audio: str = "fbank",
+        frames: int = 3,
+        frames_from: str = "segments",
+        classes: int | Sequence[str] = 31,
+        repeats: str = "error",
+        cache: str | Path | bool | None = None,
+        size: int = 224,
+    ):
+        root = folder_of(root, "the root of Kinetics-Sounds")
+        one_of("split", split, SPLITS)
+        folder = kinetics_folder(root, lists)
+        shipped = any((folder / name).is_file() for name in kinetics_names("val"))
+        home = "train" if split == "val" and not shipped else split
+        path = first_file(folder, *kinetics_names(home))
+        if isinstance(classes, int):
+            classes = [str(label) for label in range(whole_number("classes", classes, at_least=1))]
+        entries, classes = kinetics_entries(path, tuple(classes))
+        entries = without_repeats(path, entries, repeats)
+        super().__init__(
+            split,
+            entries if shipped or split == "test" else carved(entries, split),
+            classes,
+            root / "ks_audio" / home,
+            root / "ks_visual" / home,
+            audio,
+            frames,
+            frames_from,
+            size,
+            _cache_folder(root, cache),
+        )
+
+
+def choose_frames(count: int, frames: int, luck: list[float] | None, rest: float) -> list[int]:
+    """Which of a clip's `count` frames to take, in order: one of each of `frames` equal parts.
+
+    `luck` holds three numbers in [0, 1) that place the frame within its part; more than three are
+    scrambled from them. Without it every frame is at `rest` of its part. With fewer frames than
+    parts some are taken again.
+    """
+    chosen = []
+    for part in range(frames):
+        first = part * count // frames
+        last = max((part + 1) * count // frames, first + 1)
+        place = rest if luck is None else luck[part % 3] * 997 ** (part // 3) % 1
+        chosen.append(first + int(place * (last - first)))
+    return chosen
+
+
+def _stored(size: int) -> int:
+    """Side of the pictures in the cache: room for a crop, 256 for 224."""
+    return size * 8 // 7
+
+
+def _is_cut(folder: Path) -> bool:
+    return folder.name.endswith("-SE")
+
+
+def _ending(folder: Path, ids: Sequence[str]) -> str:
+    """Ending of the sound files: that of the first clips which are there."""
+    for id in ids[:20]:
+        for ending in (".wav", *STORED):
+            if (folder / (id + ending)).is_file():
+                return ending
+    return ".wav"
+
+
+def _cache_folder(root: Path, cache: str | Path | bool | None) -> Path | None:
+    if cache is False:
+        return None
+    return root / ".mmlib-cache" if cache is None or cache is True else Path(cache)
+
+
+def _first_folder(root: Path, *names: str) -> Path:
+    return next((root / name for name in names if (root / name).is_dir()), root / names[-1])

@@ -1,0 +1,152 @@
+"""Annotation lists: read them line by line, refuse what is wrong with file and line number."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LONGEST_NAME = 200  # bytes; file systems take 255, and an ending has to fit
+
+
+class Line(NamedTuple):
+    """A line of a text file; `number` counts from 1."""
+
+    number: int
+    text: str
+
+
+class Entry(NamedTuple):
+    """A clip of a list: `target` is its class, `number` the line where it stands.
+
+    `start` and `end` (seconds) say which part of the recording is meant; both 0: all of it.
+    """
+
+    id: str
+    target: int
+    number: int
+    start: float = 0.0
+    end: float = 0.0
+
+
+def read_lines(path: str | Path) -> list[Line]:
+    """The lines of a UTF-8 text file, stripped; empty ones are left out but counted.
+
+    A byte-order mark and Windows line ends are read as if they were not there. Raises
+    `FileNotFoundError`, or `ValueError` for a file that is not UTF-8 or holds no line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; put the data set's list there")
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{number} is not UTF-8 text; save the list as UTF-8") from error
+    # not splitlines(), which also breaks at characters that may stand within a line
+    texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1) if text.strip()]
+    if not lines:
+        raise ValueError(f"{path} is empty; expected one clip a line")
+    return lines
+
+
+def bad_line(path: str | Path, number: int, text: str, expected: str) -> ValueError:
+    """The error for line `number` of a list: what stands there and what was expected."""
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return ValueError(f"{path}:{number} is {shown!r}; expected {expected}")
+
+
+def safe_id(path: str | Path, number: int, id: str, nested: bool = False) -> str:
+    """`id`, if it names something below the data set's root; otherwise a `ValueError`.
+
+    An id becomes part of a path: it must not be absolute, climb (`..`), hold control characters or
+    backslashes, or be longer than a file name may be. `nested` allows folders, `class/clip`.
+    """
+    parts = id.split("/")
+    wrong = (
+        any(part in ("", ".", "..") or len(part.encode()) > LONGEST_NAME for part in parts)
+        or (len(parts) > 1 and not nested)
+        or "\\" in id
+        or bool(PureWindowsPath(id).drive)
+        or not id.isprintable()
+    )
+    if wrong:
+        what = "a path below the root" if nested else "a plain file name"
+        raise bad_line(path, number, id, f"{what} as id, without '..'")
+    return id
+
+
+def known_label(path: str | Path, number: int, label: str, classes: Sequence[str]) -> int:
+    """Position of `label` in `classes`; otherwise a `ValueError` that names file and line."""
+    if label not in classes:
+        raise bad_line(path, number, label, f"one of the classes {_shortened(classes)}")
+    return classes.index(label)
+
+
+def whole_label(path: str | Path, number: int, label: str, count: int) -> int:
+    """A label written as a number, if it is in 0..count - 1; otherwise a `ValueError`."""
+    if not (label.isascii() and label.isdigit()) or len(label) > 9 or int(label) >= count:
+        raise bad_line(path, number, label, f"a label in 0..{count - 1}")
+    return int(label)
+
+
+def without_repeats(
+    path: str | Path, entries: Sequence[Entry], repeats: str = "error"
+) -> list[Entry]:
+    """One entry an id, in the order of the list.
+
+    `repeats` says what happens to an id that comes again: `"error"` raises a `ValueError` that
+    names both lines, `"first"` and `"last"` keep the label of that entry, at its first place.
+    """
+    if repeats not in ("error", "first", "last"):
+        raise ValueError(f"repeats is {repeats!r}; choose one of error, first, last")
+    kept: dict[str, Entry] = {}
+    for entry in entries:
+        first = kept.setdefault(entry.id, entry)
+        if first is entry:
+            continue
+        if repeats == "error":
+            raise bad_line(
+                path,
+                entry.number,
+                entry.id,
+                f"each id once, and it stands in line {first.number} already; remove one of them",
+            )
+        if repeats == "last":
+            kept[entry.id] = entry
+    return list(kept.values())
+
+
+def carve(target: Tensor, share: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Two index tensors, `(train, val)`, that deal out every class in the same shares.
+
+    `target` is `(N,)` int64. Of n samples of a class, `round(share n)`, at least one and at most
+    n - 1, go to validation; a class of one sample stays in training. Both come sorted. Raises
+    `ValueError` for a share outside (0, 1).
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}; give a number in (0, 1)")
+    val = torch.zeros(len(target), dtype=torch.bool)
+    for label in target.unique().tolist():
+        rows = (target == label).nonzero().flatten()
+        count = min(max(round(share * len(rows)), 1), len(rows) - 1)
+        order = np.random.default_rng((seed, label)).permutation(len(rows))
+        val[rows[torch.from_numpy(order[:count])]] = True
+    return (~val).nonzero().flatten(), val.nonzero().flatten()
+
+
+def folder_of(path: str | Path, what: str) -> Path:
+    """`path`, if it is a folder; otherwise a `FileNotFoundError` that says what belongs there."""
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is missing or no folder; expected {what}")
+    return path
+
+
+def _shortened(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:8])
+    return shown if len(names) <= 8 else f"{shown}, ... ({len(names)} in all)"

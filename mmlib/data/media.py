@@ -1,0 +1,171 @@
+"""Sound, pictures and stored arrays from files, checked and brought to one form."""
+
+import io
+import os
+import pickle
+import re
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from PIL import Image
+from torch import Tensor
+from torchaudio.transforms import Resample
+
+PICTURES = (".jpg", ".jpeg", ".png")
+RATES = (4_000, 192_000)  # sample rates in Hz that a recording may have
+MOST_PIXELS = 50_000_000
+STREAMED = 0x7FFFF000  # a wav written to a pipe declares about this size, or twice as much, or 0
+
+
+def read_sound(path: str | Path, sample_rate: int, silence: bool = True) -> Tensor:
+    """A recording as `(samples,)` float32 at `sample_rate`; channels are averaged.
+
+    Another rate is converted by torchaudio's windowed sinc. Raises `FileNotFoundError`, or
+    `ValueError` that names the file for one that is empty, cut short, no sound or not finite, and,
+    with `silence=False`, for one that is all zeros.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; extract the sound there")
+    try:
+        missing = _missing_bytes(soundfile.info(path, verbose=True).extra_info)
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (RuntimeError, MemoryError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no sound that can be read ({error}); extract it again") from (
+            error
+        )
+    if missing:
+        raise ValueError(f"{path} is cut short by {missing:,} bytes; extract it again")
+    if not len(samples):
+        raise ValueError(f"{path} holds no sound, 0 samples; extract it again")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"{path} has {rate} samples a second; expected {RATES[0]} to {RATES[1]}")
+    waveform = torch.from_numpy(samples.mean(axis=1))
+    if not torch.isfinite(waveform).all():
+        raise ValueError(f"{path} holds values that are not finite; extract it again")
+    if not silence and not waveform.any():
+        raise ValueError(f"{path} is silent: all {len(waveform):,} samples are 0; extract it again")
+    return resampled(waveform, rate, sample_rate)
+
+
+def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
+    """`waveform`, `(samples,)`, brought from `rate` to `sample_rate`, both in Hz."""
+    # 1280: 192 to 22.05 kHz. An odd rate, taken exactly, would need a filter of gigabytes
+    ratio = Fraction(sample_rate, rate).limit_denominator(1280)
+    return waveform if ratio == 1 else _resample(ratio.denominator, ratio.numerator)(waveform)
+
+
+@lru_cache(maxsize=8)
+def _resample(rate: int, sample_rate: int) -> Resample:
+    return Resample(rate, sample_rate)
+
+
+def _missing_bytes(log: str) -> int:
+    """By how much a file is shorter than its header says, out of libsndfile's log."""
+    declared = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    if declared is None:
+        return 0
+    wanted, found = map(int, declared.groups())
+    return 0 if wanted >= STREAMED else max(wanted - found, 0)
+
+
+def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> Tensor:
+    """A picture as `(3, H, W)` uint8, resized to `size` (one side, or height and width) if given.
+
+    Grey, palette, CMYK and 16-bit pictures become RGB; resizing is bilinear with antialiasing and
+    does not keep the proportions. Raises `FileNotFoundError`, or `ValueError` that names the file
+    for one that is broken or has more than 50 million pixels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; extract the picture there")
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels")
+            picture = _as_rgb(image)
+            if size is not None:
+                height, width = (size, size) if isinstance(size, int) else size
+                if picture.size != (width, height):
+                    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.array(picture)
+    except Exception as error:  # PIL does not say what a broken file raises; its readers differ
+        raise ValueError(
+            f"{path} is no picture that can be read ({error}); extract it again"
+        ) from (error)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()  # (H, W, 3) -> (3, H, W)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, which PIL would cut off at 255 and not scale
+        grey = np.asarray(image).astype(np.float64) / 257
+        image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def frame_names(folder: str | Path) -> list[str]:
+    """The pictures of a folder in the order of their numbers, whatever the file system's order.
+
+    Raises `FileNotFoundError` for a folder that is missing or holds none.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise FileNotFoundError(f"{folder} is missing; extract the clip's frames there") from error
+    # hidden files too are left behind by some systems: ._00000.jpg is no picture
+    names = [name for name in names if name.lower().endswith(PICTURES) and name[0] != "."]
+    if not names:
+        raise FileNotFoundError(f"{folder} holds no frames; extract the clip's frames there")
+    return sorted(names) if len({*map(len, names)}) == 1 else sorted(names, key=_natural)
+
+
+def _natural(name: str) -> list[str | int]:
+    parts = re.split("([0-9]+)", name)  # text and numbers in turn
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor:
+    """A stored spectrogram, `.npy`, `.pkl` or `.pt`, as float32, `shape` checked if given.
+
+    Pickled files may hold numpy arrays and nothing else: what else a pickle could run is refused.
+    Raises `FileNotFoundError`, or `ValueError` that names the file for one that is broken, not
+    numbers, not finite or of another shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; put the stored spectrogram there")
+    try:
+        array = _READERS[path.suffix](path.read_bytes())
+        array = torch.as_tensor(array).float()
+    except Exception as error:  # a broken pickle may raise anything
+        raise ValueError(f"{path} is no array that can be read ({error}); make it again") from error
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{path} has shape {tuple(array.shape)}; expected {shape}")
+    if not torch.isfinite(array).all():
+        raise ValueError(f"{path} holds values that are not finite; make it again")
+    return array
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Takes numpy arrays, in the spellings of numpy 1 and 2, and refuses everything else."""
+
+    allowed = ("_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar", "encode")
+
+    def find_class(self, module: str, name: str):
+        trusted = module in ("_codecs", "numpy") or re.fullmatch(
+            r"numpy\._?core\.(multiarray|numeric)", module
+        )
+        if not trusted or name not in self.allowed:
+            raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
+        return super().find_class(module, name)
+
+
+_READERS = {
+    ".npy": lambda content: np.load(io.BytesIO(content), allow_pickle=False),
+    ".pkl": lambda content: _ArraysOnly(io.BytesIO(content)).load(),
+    ".pt": lambda content: torch.load(io.BytesIO(content), weights_only=True),
+}

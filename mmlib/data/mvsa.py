@@ -1,0 +1,280 @@
+"""MVSA-Single: a tweet, its picture and the feeling that both convey."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmlib.data.lists import (
+    bad_line,
+    carve,
+    folder_of,
+    known_label,
+    read_lines,
+    safe_id,
+    without_repeats,
+)
+from mmlib.data.media import read_image
+from mmlib.data.pairs import SIDE, SPLITS, Pairs, crop, open_cache, shrink
+from mmlib.data.text import WordTokenizer
+from mmlib.data.transforms import flips, normalise, square_boxes
+from mmlib.training import one_of, whole_number
+
+FEELINGS = ("negative", "neutral", "positive")
+STATISTICS = (0.4678, 0.4453, 0.4066), (0.1222, 0.1215, 0.1438)  # QMF's
+LISTS = {  # of each layout, the file by which it is known
+    "qmf": "train.jsonl",
+    "mla": "my_train_mvsa.txt",
+    "raw": "labelResultAll.txt",
+}
+
+
+class Tweet(NamedTuple):
+    """A line of a list. `picture` is relative to the root; `text` is `None` where a file has it."""
+
+    id: str
+    label: str
+    picture: str
+    text: str | None
+    number: int
+
+
+class MVSASingle(Pairs):
+    """MVSA-Single: `"text"` `(B, length)` int64 and `"visual"` `(B, 3, 224, 224)`; 3 feelings.
+
+    `root` holds `data/<id>.jpg` and `data/<id>.txt`; `lists` (`root` by default) one of three
+    `layout`s, told apart by the files in it, in this order:
+
+    - `"qmf"`: `train.jsonl`, `dev.jsonl`, `test.jsonl`, an object `{"id", "label", "text", "img"}`
+      a line; classes in the order of their first appearance in training.
+    - `"mla"`: `my_train_mvsa.txt`, `my_val_mvsa.txt`, `my_test_mvsa.txt`, `477.jpg positive` a
+      line, and `stat_mvsa.txt` with the classes, which are sorted. Without `my_val_mvsa.txt` a
+      tenth of training, class by class, is for validation.
+    - `"raw"`: `labelResultAll.txt`, an id, a tab and `text,image` a line. With `cleaning="usual"` a
+      pair whose labels are positive and negative is dropped, and of neutral and another the other
+      is its label; `cleaning="agreeing"` keeps only pairs of two equal labels, as QMF's lists seem
+      to (they hold 2,592 pairs, as many neutral ones as agree). There is no official split: a fixed
+      draw deals out 60, 20 and 20 per cent of every class, QMF's proportions.
+
+    `tokenizer` turns N texts into `(N, length)` numbers. By default it is the course's own, whose
+    vocabulary is made of the training texts, whatever the split, when it is first needed.
+
+    Pictures: the shorter side becomes 256, the middle 224 x 224 is cut out, in training too (QMF
+    changes nothing at random); `augment=True` cuts at random and flips in training.
+
+    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `FileNotFoundError` for a missing root, list, text or picture; `ValueError` for an unknown
+    split, layout or cleaning, a bad list line (with file and line) or a broken picture.
+    """
+
+    modalities = ("text", "visual")
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        lists: str | Path | None = None,
+        layout: str | None = None,
+        cleaning: str = "usual",
+        tokenizer: Callable[[Sequence[str]], Tensor] | None = None,
+        length: int = 64,
+        augment: bool = False,
+        cache: str | Path | None | bool = None,
+    ):
+        self.split, self.augment = one_of("split", split, SPLITS), augment
+        self.root = folder_of(root, "the folder of MVSA-Single, with data/ in it")
+        lists = self.root if lists is None else folder_of(lists, "the lists of MVSA-Single")
+        self.layout = _layout_of(lists) if layout is None else layout
+        one_of("layout", self.layout, tuple(LISTS))
+        one_of("cleaning", cleaning, ("usual", "agreeing"))
+        if self.layout == "raw":
+            self.classes, parts = _read_raw(lists / LISTS["raw"], cleaning, split)
+        else:
+            read = _read_qmf if self.layout == "qmf" else _read_mla
+            self.classes, parts = read(lists, split)
+        self._train, self._rows = parts["train"], parts[split]
+        if not self._rows:
+            raise ValueError(f"split {split!r} of {self.root} is empty; its lists hold none")
+        self.ids = tuple(row.id for row in self._rows)
+        self.target = torch.tensor([self.classes.index(row.label) for row in self._rows])
+        self._length = whole_number("length", length, at_least=1)
+        if tokenizer is not None:
+            self.tokenizer = tokenizer
+        self._cache = open_cache(self.root, cache, {"data": "mvsa-single", "size": 256})
+
+    @cached_property
+    def tokenizer(self) -> Callable[[Sequence[str]], Tensor]:
+        """N texts to `(N, length)` int64; the default one reads the training texts when first used.
+
+        Raises `FileNotFoundError` for a missing text.
+        """
+        return WordTokenizer.from_texts(map(self._text, self._train), self._length)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many words the tokenizer knows, for `mmlib.encoders.TextEncoder`."""
+        return len(self.tokenizer)
+
+    def text(self, index: int) -> str:
+        """The text of a sample."""
+        return self._text(self._rows[index])
+
+    def sources(self, index: int) -> list[Path]:
+        """The picture of a sample and, where the list does not hold it, the file of its text."""
+        row = self._rows[index]
+        texts = [] if row.text is not None else [self._text_file(row)]
+        return [self.root / row.picture, *texts]
+
+    def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
+        """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
+        rows = [self._rows[i] for i in index.tolist()]
+        pictures = [self._picture(row) for row in rows]
+        return {
+            "text": self.tokenizer(list(map(self._text, rows))),
+            "visual": torch.stack(pictures),
+        }
+
+    def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
+        """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
+        x, draws = inputs["visual"], draws if self.augment else None
+        boxes = square_boxes(draws, len(x), *x.shape[-2:], SIDE)
+        x = crop(x, boxes, None if draws is None else flips(draws))
+        return inputs | {"visual": normalise(x, *STATISTICS)}
+
+    def _picture(self, row: Tweet) -> Tensor:
+        path = self.root / row.picture
+        # by its path, for ids are unique within one list only
+        id = str(Path(row.picture))
+        return self._cache.get(id, [path], lambda: _middle(path))["picture"]
+
+    def _text(self, row: Tweet) -> str:
+        if row.text is not None:
+            return row.text
+        path = self._text_file(row)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; put the text of the tweet there")
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        try:
+            return content.decode("utf-8").strip()
+        except UnicodeDecodeError:  # some of the published files are not UTF-8
+            return content.decode("latin-1").strip()
+
+    def _text_file(self, row: Tweet) -> Path:
+        return self.root / "data" / f"{row.id}.txt"
+
+
+def _middle(path: Path) -> dict[str, Tensor]:
+    return {"picture": shrink(read_image(path), (256, 256))}
+
+
+def _layout_of(lists: Path) -> str:
+    for layout, name in LISTS.items():
+        if (lists / name).is_file():
+            return layout
+    raise FileNotFoundError(f"{lists} holds no list; expected one of {', '.join(LISTS.values())}")
+
+
+def _read_qmf(lists: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Tweet]]]:
+    """Classes, and the tweets of training and of `split`."""
+    train = _read_jsonl(lists / "train.jsonl", FEELINGS)
+    classes = tuple(dict.fromkeys(row.label for row in train))
+    parts = {"train": train}
+    if split != "train":
+        name = {"val": "dev", "test": "test"}[split]
+        parts[split] = _read_jsonl(lists / f"{name}.jsonl", classes)
+    return classes, parts
+
+
+def _read_jsonl(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
+    rows = []
+    for number, text in read_lines(path):
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise bad_line(path, number, text, "one JSON object a line") from error
+        keys = ("id", "label", "text", "img")
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in keys):
+            raise bad_line(path, number, text, f"an object with the texts {', '.join(keys)}")
+        # JSON can hold halves of characters, which no file name and no tokenizer takes
+        id, label, words, picture = (
+            row[key].encode("utf-8", "replace").decode("utf-8") for key in keys
+        )
+        known_label(path, number, label, classes)
+        safe_id(path, number, id)
+        rows.append(Tweet(id, label, safe_id(path, number, picture, nested=True), words, number))
+    return without_repeats(path, rows)
+
+
+def _read_mla(lists: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Tweet]]]:
+    """Classes, and the tweets of training and of `split`."""
+    stat = lists / "stat_mvsa.txt"
+    for number, text in read_lines(stat):
+        known_label(stat, number, text, FEELINGS)
+    classes = tuple(sorted({line.text for line in read_lines(stat)}))
+    train = _read_names(lists / "my_train_mvsa.txt", classes)
+    shipped = (lists / "my_val_mvsa.txt").is_file()
+    parts = {"train": train}
+    if not shipped:
+        kept, held = carve(torch.tensor([classes.index(row.label) for row in train]))
+        parts = {"train": [train[i] for i in kept], "val": [train[i] for i in held]}
+    if split == "test" or (split == "val" and shipped):
+        parts[split] = _read_names(lists / f"my_{split}_mvsa.txt", classes)
+    return classes, parts
+
+
+def _read_names(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
+    rows = []
+    for number, text in read_lines(path):
+        name, _, label = text.partition(" ")
+        if not name.endswith(".jpg") or not label:
+            raise bad_line(path, number, text, "'477.jpg positive'")
+        known_label(path, number, label.strip(), classes)
+        id = safe_id(path, number, name.removesuffix(".jpg"))
+        rows.append(Tweet(id, label.strip(), f"data/{name}", None, number))
+    return without_repeats(path, rows)
+
+
+def _read_raw(
+    path: Path, cleaning: str, split: str
+) -> tuple[tuple[str, ...], dict[str, list[Tweet]]]:
+    """Classes, and the tweets of training and of `split`, out of the labels as published."""
+    rows = []
+    for number, text in read_lines(path):
+        id, tab, labels = text.partition("\t")
+        if number == 1 and id == "ID":
+            continue
+        pair = labels.split(",")
+        if not tab or len(pair) != 2:
+            expected = "an id, a tab and two labels, 'text,image'; MVSA-Multiple has three such"
+            raise bad_line(path, number, text, expected)
+        for label in pair:
+            known_label(path, number, label, FEELINGS)
+        safe_id(path, number, id)
+        rows.append(Tweet(id, _cleaned(*pair, cleaning), f"data/{id}.jpg", None, number))
+    kept = [row for row in without_repeats(path, rows) if row.label]
+    if not kept:
+        raise ValueError(f"{path} holds no pair that is left after cleaning; restore the list")
+    return FEELINGS, {"train": _dealt(kept, "train"), split: _dealt(kept, split)}
+
+
+def _cleaned(text: str, picture: str, cleaning: str) -> str:
+    """The label of a pair, or nothing where it is dropped."""
+    if text == picture:
+        return text
+    if cleaning == "agreeing" or "neutral" not in (text, picture):
+        return ""
+    return picture if text == "neutral" else text
+
+
+def _dealt(rows: list[Tweet], split: str) -> list[Tweet]:
+    """60, 20 and 20 per cent of every class, dealt out once for all."""
+    target = torch.tensor([FEELINGS.index(row.label) for row in rows])
+    rest, test = carve(target, 0.2, seed=1)
+    train, val = carve(target[rest], 0.25)
+    index = {"train": rest[train], "val": rest[val], "test": test}[split]
+    return [rows[i] for i in index.tolist()]

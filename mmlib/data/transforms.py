@@ -1,0 +1,174 @@
+"""Crop, flip, resize and normalise whole batches of pictures, on the device where they are.
+
+What a picture undergoes is read off `draws`, `(B, DRAWS)` uniform numbers in [0, 1), a row a
+sample: columns 0-3 crop (area, ratio, top, left), 4 flip, 5-7 choice of frames or of time.
+Two pictures of one sample that get the same row are cropped and flipped alike.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DRAWS = 8
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of the channels
+
+
+def random_boxes(
+    draws: Tensor,
+    height: int,
+    width: int,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Tensor:
+    """Boxes of `RandomResizedCrop`: `(B, DRAWS)` to `(B, 4)` int64 top, left, height, width.
+
+    The area is uniform in `scale`, the ratio log-uniform in `ratio`. A box that does not fit is cut
+    to the picture, where torchvision would draw again.
+    """
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[:, 0])
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    shape = torch.exp(low + (high - low) * draws[:, 1])
+    wide = (area * shape).sqrt().round().clamp(1, width)
+    tall = (area / shape).sqrt().round().clamp(1, height)
+    return _placed(draws, tall, wide, height, width)
+
+
+def square_boxes(draws: Tensor | None, count: int, height: int, width: int, side: int) -> Tensor:
+    """`count` boxes of `side` x `side`, `(count, 4)`: at random places, or without draws central.
+
+    A side that is longer than the picture is cut to it.
+    """
+    if draws is None:
+        draws = torch.full((count, DRAWS), 0.5)
+    tall, wide = (torch.full_like(draws[:, 0], min(side, most)) for most in (height, width))
+    return _placed(draws, tall, wide, height, width)
+
+
+def whole_boxes(count: int, height: int, width: int) -> Tensor:
+    """Boxes around the whole picture, `(count, 4)`."""
+    return torch.tensor([[0, 0, height, width]]).expand(count, 4)
+
+
+def flips(draws: Tensor) -> Tensor:
+    """Who is flipped left to right, `(B,)` bool: half of them."""
+    return draws[:, 4] < 0.5
+
+
+def unaligned(draws: Tensor) -> Tensor:
+    """Other draws for the second picture of a pair, so that its crop and flip are its own."""
+    return draws * 997 % 1
+
+
+def resized_crop(
+    pictures: Tensor, boxes: Tensor, size: int | tuple[int, int], flip: Tensor | None = None
+) -> Tensor:
+    """Cut a box out of every picture and resize it to `size`: float32, in the pictures' units.
+
+    `pictures` is `(B, ..., H, W)` of any type; `boxes` `(B, 4)` top, left, height, width; `flip`
+    `(B,)` bool. Bilinear with antialiasing, as torchvision's `resized_crop`; bytes on the CPU come
+    out as whole numbers, as PIL's do. Raises `ValueError` for a box that leaves the picture.
+    """
+    return _resized(pictures, boxes, size, flip).float()
+
+
+def _resized(
+    pictures: Tensor, boxes: Tensor, size: int | tuple[int, int], flip: Tensor | None = None
+) -> Tensor:
+    """`resized_crop` in the cheapest type: bytes on the CPU stay bytes, all else is float32."""
+    if len(boxes) != len(pictures):
+        raise ValueError(f"{len(boxes)} boxes for {len(pictures)} pictures; give one box a picture")
+    if boxes.device.type == "cpu":  # elsewhere, looking at them would make the CPU wait
+        _check_boxes(boxes, *pictures.shape[-2:])
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    x = pictures.flatten(1, -3)  # (B, ..., H, W) -> (B, n, H, W)
+    if x.dtype == torch.uint8 and x.device.type == "cpu":
+        x = _one_by_one(x, boxes, size, flip)
+    else:
+        x = _at_once(x.float(), boxes.to(x.device, non_blocking=True), size, flip)
+    return x.unflatten(1, pictures.shape[1:-2])
+
+
+def _one_by_one(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Tensor:
+    """PyTorch's kernel for bytes, ten times as fast on a CPU as anything in floating point."""
+    result = x.new_empty(*x.shape[:2], *size)
+    x = x.unflatten(1, (-1, 1 if x.shape[1] % 3 else 3))  # it likes three channels best
+    for row, (top, left, tall, wide) in enumerate(boxes.tolist()):
+        crop = x[row, :, :, top : top + tall, left : left + wide]
+        crop = F.interpolate(crop, size, mode="bilinear", antialias=True).flatten(0, 1)
+        result[row] = crop.flip(-1) if flip is not None and flip[row] else crop
+    return result
+
+
+def _at_once(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Tensor:
+    """Two products with matrices, one a side, for the whole batch: what a GPU likes."""
+    height, width = x.shape[-2:]
+    rows = _interpolation(boxes[:, 0], boxes[:, 2], height, size[0])  # (B, tall, H)
+    columns = _interpolation(boxes[:, 1], boxes[:, 3], width, size[1])  # (B, wide, W)
+    if flip is not None:
+        flip = flip.to(x.device, non_blocking=True)
+        columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.flatten(1, 2) @ columns.mT  # (B, n, H, W) -> (B, n * H, wide)
+        return rows[:, None] @ x.unflatten(1, (-1, height))  # (B, n, tall, wide)
+
+
+def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
+    """`(pictures / 255 - mean) / deviation`, the numbers a channel; `pictures` is `(B, C, ...)`."""
+    shape = (1, -1) + (1,) * (pictures.dim() - 2)
+    mean, deviation = (
+        torch.tensor(x, dtype=torch.float32).mul(255).to(pictures.device).view(shape)
+        for x in (mean, deviation)
+    )
+    return (pictures - mean).div_(deviation)
+
+
+def finish_pictures(
+    pictures: Tensor,
+    draws: Tensor | None = None,
+    size: int = 224,
+    statistics: tuple[Sequence[float], Sequence[float]] = IMAGENET,
+) -> Tensor:
+    """What the model gets of `(B, 3, ..., H, W)` pictures: float32 `(B, 3, ..., size, size)`.
+
+    With `draws` a random resized crop and a flip, the same for all frames of a sample; without, the
+    whole picture resized. Then the statistics of the channels, ImageNet's by default.
+    """
+    height, width = pictures.shape[-2:]
+    if draws is not None:
+        x = _resized(pictures, random_boxes(draws, height, width), size, flips(draws))
+    elif (height, width) != (size, size):
+        x = _resized(pictures, whole_boxes(len(pictures), height, width), size)
+    else:
+        x = pictures
+    return normalise(x, *statistics)
+
+
+def _placed(draws: Tensor, tall: Tensor, wide: Tensor, height: int, width: int) -> Tensor:
+    """Boxes of the given sides at the places that columns 2 and 3 say."""
+    top = (draws[:, 2] * (height - tall + 1)).floor().clamp(max=height - tall)
+    left = (draws[:, 3] * (width - wide + 1)).floor().clamp(max=width - wide)
+    return torch.stack([top, left, tall, wide], dim=1).long()
+
+
+def _interpolation(start: Tensor, length: Tensor, side: int, wanted: int) -> Tensor:
+    """How much each of `side` pixels counts for each of `wanted` new ones: `(B, wanted, side)`."""
+    pixel = torch.arange(side, device=start.device, dtype=torch.float32)
+    new = torch.arange(wanted, device=start.device, dtype=torch.float32)
+    factor = (length / wanted)[:, None, None]  # old pixels a new one
+    centre = (new[:, None] + 0.5) * factor  # (B, wanted, 1)
+    place = pixel - start[:, None, None]  # (B, 1, side)
+    weight = (1 - (place + 0.5 - centre).abs() / factor.clamp(min=1)).clamp(min=0)
+    weight = weight * ((place >= 0) & (place < length[:, None, None]))
+    return weight / weight.sum(-1, keepdim=True)
+
+
+def _check_boxes(boxes: Tensor, height: int, width: int) -> None:
+    top, left, tall, wide = boxes.unbind(1)
+    inside = (top >= 0) & (left >= 0) & (tall >= 1) & (wide >= 1)
+    inside &= (top + tall <= height) & (left + wide <= width)
+    if not bool(inside.all()):
+        box = boxes[~inside][0].tolist()
+        raise ValueError(f"box {box} leaves a picture of {height} x {width}; give one within it")

@@ -1,0 +1,156 @@
+"""Several processes under `torchrun`: each takes its share of every batch, all reach one result.
+
+Row `i` of a batch goes to process `i % processes`. Gradients are averaged once a step, so what is a
+mean over samples comes out as in one process; what is a formula over the batch (scores, weights of
+mean 1, pairs to tell apart) asks for the whole batch by `whole_batch` or `mean_over_processes`;
+what is drawn in a step is drawn for the whole batch, and a process takes its rows by `own_rows`.
+Batch normalisation is shared by `share_batch_norm`. What is left is the order of the additions.
+"""
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def start_processes() -> None:
+    """Join the processes that `torchrun` started; does nothing in an ordinary run."""
+    if "RANK" not in os.environ or dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        here, count = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if here >= count:
+            raise ValueError(f"process {here} of this machine finds {count} GPUs; start {count}")
+        torch.cuda.set_device(here)
+    # both, so that `--device cpu` works on a machine with GPUs
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+
+
+def stop_processes() -> None:
+    """Leave the processes of `torchrun`; does nothing in an ordinary run."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Number of this process, 0 in an ordinary run."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of processes, 1 in an ordinary run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """`values` added up, in place, over the processes of `torchrun`; as given in an ordinary run.
+
+    What every process has to decide alike (whom to re-sample, what to add) is decided on such sums.
+    """
+    if world_size() > 1:
+        dist.all_reduce(values)
+    return values
+
+
+def mean_over_processes(values: dict, device: torch.device | str = "cpu") -> dict:
+    """Numbers or scalars by name, each its mean over the processes; as given in an ordinary run."""
+    if world_size() == 1 or not values:
+        return values
+    numbers = [float(value) for value in values.values()]
+    sums = sum_over_processes(torch.tensor(numbers, dtype=torch.float64, device=device))
+    return dict(zip(values, (sums / world_size()).tolist(), strict=True))
+
+
+def whole_batch(rows: Tensor) -> Tensor:
+    """`(B, ...)` rows of this process to those of all, in the order of the batch; no gradient.
+
+    Every process must have as many. In an ordinary run the rows themselves.
+    """
+    if world_size() == 1:
+        return rows
+    rows = rows.detach().contiguous()
+    parts = [torch.empty_like(rows) for _ in range(world_size())]
+    dist.all_gather(parts, rows)
+    return torch.stack(parts, 1).flatten(0, 1)  # P of (B, ...) -> (B, P, ...) -> (B * P, ...)
+
+
+def own_rows(whole: Tensor) -> Tensor:
+    """This process's rows of a whole batch: the way back from `whole_batch`."""
+    return whole[rank() :: world_size()]
+
+
+def normal_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal noise of the shape of `x`, `(B, ...)`: this process's rows of the batch's."""
+    whole = x.new_empty(len(x) * world_size(), *x.shape[1:])
+    return own_rows(whole.normal_(generator=generator))
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Mean of the gradients over the processes of `torchrun`; does nothing in an ordinary run.
+
+    A method calls it between backward and what it does with gradients. A parameter that got none in
+    this process, but one in another (all of a modality masked in this share of a batch), counts as
+    0; one that got none in any keeps none. All gradients travel at once.
+    """
+    if world_size() == 1:
+        return
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    used = parameters[0].new_tensor([float(p.grad is not None) for p in parameters])
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = sum_over_processes(torch.cat([*(part.flatten() for part in parts), used]))
+    *sums, used = flat.split([*(part.numel() for part in parts), len(used)])
+    for parameter, part, total, processes in zip(parameters, parts, sums, used.tolist()):
+        if processes:
+            parameter.grad = part.copy_((total / world_size()).view_as(part))  # in its layout
+
+
+def share_batch_norm(module: nn.Module, device: torch.device | str = "cpu") -> nn.Module:
+    """`module` with its batch normalisation over the whole batch of all processes.
+
+    Under `torchrun` only; parameters and their names stay. For a GPU it is PyTorch's SyncBatchNorm,
+    which does not run on the CPU; there it is `SharedBatchNorm`. To be called before an optimiser
+    is made.
+    """
+    if world_size() == 1:
+        return module
+    if torch.device(device).type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)
+            shared.load_state_dict(child.state_dict())
+            setattr(module, name, shared)
+        share_batch_norm(child, device)
+    return module
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation with the mean and variance of all processes' rows, any of them may be 0.
+
+    The same formula as `nn.BatchNorm2d`: training normalises by the biased variance, the running
+    one is unbiased. The statistics carry gradients to the rows of all processes.
+    """
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        if x.dim() < 2:
+            raise ValueError(f"input is {tuple(x.shape)}; give (B, channels, ...)")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or world_size() == 1:
+            return super().forward(x)
+        kind, x = x.dtype, x.float()
+        dims, shape = [0, *range(2, x.dim())], (1, -1) + (1,) * (x.dim() - 2)
+        count = sum_over_processes(x.new_tensor(x.numel() / x.shape[1]))
+        if count < 2:
+            raise ValueError("one value a channel in the whole batch; give a larger batch_size")
+        mean = all_reduce(x.sum(dims)) / count
+        centred = x - mean.view(shape)
+        variance = all_reduce((centred**2).sum(dims)) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        x = centred * (variance + self.eps).rsqrt().view(shape)
+        return (x * self.weight.view(shape) + self.bias.view(shape)).to(kind)

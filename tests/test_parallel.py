@@ -1,0 +1,130 @@
+"""Two processes of torchrun against one at the same global batch, batch normalisation too."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import parallel_worker
+import pytest
+import torch
+import toys
+from torch import nn
+
+import mmlib.parallel
+from mmlib.parallel import (
+    SharedBatchNorm,
+    average_gradients,
+    mean_over_processes,
+    normal_like,
+    own_rows,
+    share_batch_norm,
+    whole_batch,
+)
+
+HERE = Path(__file__).parent
+
+
+def torchrun(*words, processes=2):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, f"--nproc-per-node={processes}", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    done = torchrun(HERE / "parallel_worker.py", folder)
+    assert done.returncode == 0, done.stderr
+    return [torch.load(folder / f"{i}.pt", weights_only=True) for i in (0, 1)]
+
+
+@pytest.fixture
+def one_thread():
+    """As torchrun's processes have: another number rounds otherwise, and training amplifies it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", parallel_worker.NAMES)
+def test_two_processes_train_as_one(name, two_processes, one_thread):
+    first, second = (found[name] for found in two_processes)
+    assert torch.equal(first["weights"], second["weights"])
+    alone = parallel_worker.trained(name)
+    assert len(alone["losses"]) >= 20
+    for found in (first, second):
+        torch.testing.assert_close(found["losses"], alone["losses"], rtol=0, atol=1e-5)
+        torch.testing.assert_close(found["history"], alone["history"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(first["weights"], alone["weights"], rtol=1e-4, atol=1e-5)
+    assert first["acted"] and alone["acted"]  # the mixture, the added classifier, the second stage
+
+
+def test_what_the_processes_share(two_processes):
+    """See `parallel_worker.pieces`: the parts by themselves."""
+    first, second = (found["pieces"] for found in two_processes)
+    alone = parallel_worker.pieces()
+    noise = torch.stack([first["noise"], second["noise"]], 1).flatten(0, 1)
+    assert torch.equal(noise, alone["noise"])
+    for found in (first, second):
+        for name in ("batch", "mean"):
+            assert torch.equal(found[name], alone[name]), name
+        for name in ("running_mean", "running_var", "gradient"):
+            torch.testing.assert_close(found[name], alone[name], rtol=1e-5, atol=1e-6)
+        assert found["no gradient"] and found["empty share"]
+    out = torch.stack([first["normalised"], second["normalised"]], 1).flatten(0, 1)
+    torch.testing.assert_close(out, alone["normalised"], rtol=1e-5, atol=1e-5)
+
+
+def test_an_ordinary_run_is_left_alone():
+    rows = torch.arange(6.0)
+    assert whole_batch(rows) is rows and torch.equal(own_rows(rows), rows)
+    values = {"a": 1.5}
+    assert mean_over_processes(values) is values
+    encoder = toys.small_cnn()
+    assert share_batch_norm(encoder) is encoder
+    assert not any(isinstance(part, SharedBatchNorm) for part in encoder.modules())
+    layer = nn.Linear(2, 2)
+    average_gradients(layer)
+    assert layer.weight.grad is None
+    generator, same = (torch.Generator().manual_seed(3) for _ in range(2))
+    noise = normal_like(torch.zeros(4, 5), generator)
+    assert torch.equal(noise, torch.empty(4, 5).normal_(generator=same))
+
+
+def test_one_value_a_channel_is_refused(monkeypatch):
+    monkeypatch.setattr(mmlib.parallel, "world_size", lambda: 2)
+    monkeypatch.setattr(mmlib.parallel, "sum_over_processes", lambda values: values)
+    with pytest.raises(ValueError, match="one value a channel in the whole batch"):
+        SharedBatchNorm(3)(torch.randn(1, 3, 1, 1))
+
+
+def command(root, out, *more):
+    words = ["train", "--data", "toy", "--root", root, "--out", out, "--device", "cpu", "--quiet"]
+    return [HERE / "toy_command.py", *words, "--epochs", "2", *more]
+
+
+def test_the_command_under_torchrun(tmp_path):
+    words = ("--method", "valuation", "--batch-size", "8", "--lr", "0.02")
+    done = torchrun(*command(tmp_path, tmp_path / "two", *words))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("best on val") == 1  # one process prints
+    script = [sys.executable, *map(str, command(tmp_path, tmp_path / "one", *words))]
+    subprocess.run(script, check=True, capture_output=True)
+    tables = (pd.read_csv(tmp_path / name / "metrics.csv") for name in ("two", "one"))
+    pd.testing.assert_frame_equal(*(t.drop(columns="seconds") for t in tables), atol=1e-4)
+
+
+def test_a_batch_that_does_not_split_over_the_processes(tmp_path):
+    done = torchrun(*command(tmp_path, tmp_path / "run", "--batch-size", "7"))
+    assert done.returncode != 0
+    sentence = "mmlib: batch_size 7 does not split over 2 processes; give a multiple of 2"
+    assert sentence in done.stderr
