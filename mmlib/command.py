@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mmlib.checkpoints import load_checkpoint
+from mmlib.data.lists import SPLITS
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.methods import METHODS, make_method
 from mmlib.parallel import rank, share_batch_norm, start_processes, stop_processes
@@ -41,8 +42,6 @@ from mmlib.training import (
     use_channels_last,
     use_precision,
 )
-
-SPLITS = ("train", "val", "test")
 
 
 def train(arguments: argparse.Namespace) -> None:

@@ -131,3 +131,10 @@ def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
             return {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError):
         return None
+
+
+def cache_folder(root: Path, cache: str | Path | bool | None) -> Path | None:
+    """Where a data set's cache is: `None` means beside the data, `False` nowhere, else a folder."""
+    if cache is False:
+        return None
+    return root / ".mmlib-cache" if cache is None or cache is True else Path(cache)

@@ -10,12 +10,11 @@ from tqdm.auto import tqdm
 
 from mmlib.data.clip_lists import kinetics_folder, kinetics_names
 from mmlib.data.clips import AVE, CremaD, KineticsSounds
-from mmlib.data.lists import folder_of
+from mmlib.data.lists import SPLITS, folder_of
 from mmlib.data.mvsa import MVSASingle
 from mmlib.data.pairs import UCF101, ModelNet40, NYUDepthV2
 from mmlib.training import one_of
 
-SPLITS = ("train", "val", "test")
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
 SHOWN = 3  # missing or broken files that are named
 POINTER = b"version https://git-lfs"

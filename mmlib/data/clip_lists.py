@@ -4,12 +4,9 @@ import hashlib
 import re
 from pathlib import Path
 
-import torch
-
 from mmlib.data.lists import (
     Entry,
     bad_line,
-    carve,
     folder_of,
     known_label,
     read_lines,
@@ -43,12 +40,6 @@ def first_file(folder: Path, *names: str) -> Path:
     raise FileNotFoundError(
         f"{folder} holds no list {' or '.join(names)}; put it there, or give its folder as lists="
     )
-
-
-def carved(entries: list[Entry], split: str) -> list[Entry]:
-    """The part of a training list that is for `split`, `"train"` or `"val"`."""
-    train, val = carve(torch.tensor([entry.target for entry in entries]))
-    return [entries[i] for i in (train if split == "train" else val).tolist()]
 
 
 def cremad_names(part: str) -> tuple[str, str]:

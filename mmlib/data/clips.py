@@ -7,12 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmlib.data.cache import Cache
+from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.clip_lists import (
     CREMAD_LABELS,
     ave_entry,
     ave_lines,
-    carved,
     cremad_entries,
     cremad_names,
     first_file,
@@ -22,13 +21,12 @@ from mmlib.data.clip_lists import (
     list_folder,
     of_actors,
 )
-from mmlib.data.lists import Entry, folder_of, without_repeats
+from mmlib.data.lists import SPLITS, Entry, carved, folder_of, without_repeats
 from mmlib.data.media import frame_names, read_array, read_image, read_sound
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
 from mmlib.data.transforms import DRAWS, finish_pictures
 from mmlib.training import one_of, whole_number
 
-SPLITS = ("train", "val", "test")
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
 
 
@@ -265,7 +263,7 @@ class CremaD(Clips):
             frames,
             frames_from,
             size,
-            _cache_folder(root, cache),
+            cache_folder(root, cache),
         )
 
 
@@ -316,7 +314,7 @@ class AVE(Clips):
             frames,
             frames_from,
             size,
-            _cache_folder(root, cache),
+            cache_folder(root, cache),
         )
 
 
@@ -368,7 +366,7 @@ class KineticsSounds(Clips):
             frames,
             frames_from,
             size,
-            _cache_folder(root, cache),
+            cache_folder(root, cache),
         )
 
 
@@ -404,12 +402,6 @@ def _ending(folder: Path, ids: Sequence[str]) -> str:
             if (folder / (id + ending)).is_file():
                 return ending
     return ".wav"
-
-
-def _cache_folder(root: Path, cache: str | Path | bool | None) -> Path | None:
-    if cache is False:
-        return None
-    return root / ".mmlib-cache" if cache is None or cache is True else Path(cache)
 
 
 def _first_folder(root: Path, *names: str) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+SPLITS = ("train", "val", "test")
 LONGEST_NAME = 200  # bytes; file systems take 255, and an ending has to fit
 
 
@@ -137,6 +138,12 @@ def carve(target: Tensor, share: float = 0.1, seed: int = 0) -> tuple[Tensor, Te
         order = np.random.default_rng((seed, label)).permutation(len(rows))
         val[rows[torch.from_numpy(order[:count])]] = True
     return (~val).nonzero().flatten(), val.nonzero().flatten()
+
+
+def carved(entries: list[Entry], split: str) -> list[Entry]:
+    """The part of a training list that is for `split`, `"train"` or `"val"`."""
+    train, val = carve(torch.tensor([entry.target for entry in entries]))
+    return [entries[i] for i in (train if split == "train" else val).tolist()]
 
 
 def folder_of(path: str | Path, what: str) -> Path:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.lists import (
+    SPLITS,
     bad_line,
     carve,
     folder_of,
@@ -19,7 +21,7 @@ from mmlib.data.lists import (
     without_repeats,
 )
 from mmlib.data.media import read_image
-from mmlib.data.pairs import SIDE, SPLITS, Pairs, crop, open_cache, shrink
+from mmlib.data.pairs import SIDE, Pairs, crop, shrink
 from mmlib.data.text import WordTokenizer
 from mmlib.data.transforms import flips, normalise, square_boxes
 from mmlib.training import one_of, whole_number
@@ -105,7 +107,7 @@ class MVSASingle(Pairs):
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
-        self._cache = open_cache(self.root, cache, {"data": "mvsa-single", "size": 256})
+        self._cache = Cache(cache_folder(self.root, cache), {"data": "mvsa-single", "size": 256})
 
     @cached_property
     def tokenizer(self) -> Callable[[Sequence[str]], Tensor]:

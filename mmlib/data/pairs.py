@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmlib.data.cache import Cache
+from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.lists import (
+    SPLITS,
     Entry,
     bad_line,
-    carve,
+    carved,
     folder_of,
     known_label,
     read_lines,
@@ -41,7 +42,6 @@ from mmlib.data.transforms import (
 )
 from mmlib.training import one_of, whole_number
 
-SPLITS = ("train", "val", "test")
 SIDE = 224  # pixels of what a model gets
 NYUD2_STATISTICS = (0.4951, 0.3601, 0.4587), (0.1474, 0.1950, 0.1646)  # QMF's, for both halves
 UCF101_STATISTICS = (
@@ -128,9 +128,9 @@ class NYUDepthV2(Pairs):
         if split == "test":
             entries = self._walk(folder_of(self._folder / "test", "a folder for each class"))
         else:
-            entries = _carved(self._walk(train), split)
+            entries = carved(self._walk(train), split)
         self._keep(entries)
-        self._cache = open_cache(self.root, cache, {"data": "nyud2", "size": 256})
+        self._cache = Cache(cache_folder(self.root, cache), {"data": "nyud2", "size": 256})
 
     def sources(self, index: int) -> list[Path]:
         """The one file of a sample."""
@@ -254,7 +254,7 @@ class UCF101(Pairs):
         self._keep(entries)
         self._folders: dict[Path, dict[str, str]] = {}
         kept = {"data": "ucf101", **self._how._asdict()}
-        self._cache = open_cache(self.root, cache if places else False, kept)
+        self._cache = Cache(cache_folder(self.root, cache if places else False), kept)
 
     def sources(self, index: int) -> list[Path]:
         """The frames that evaluation reads: per window the flow's u, its v, and the pictures.
@@ -404,8 +404,8 @@ class ModelNet40(Pairs):
             folder_of(lists, "the lists of ModelNet40: train.txt, test.txt")
             self.classes = _classes_of_list(Path(lists) / "train.txt")
             entries = _read_modelnet40(Path(lists) / f"{name}.txt", self.classes)
-        self._keep(entries if split == "test" else _carved(entries, split))
-        self._cache = open_cache(self.root, cache, {"data": "modelnet40", "size": SIDE})
+        self._keep(entries if split == "test" else carved(entries, split))
+        self._cache = Cache(cache_folder(self.root, cache), {"data": "modelnet40", "size": SIDE})
 
     def sources(self, index: int) -> list[Path]:
         """The views of an object that may be shown: the front ones, then the rear ones."""
@@ -483,12 +483,6 @@ def resize(picture: Tensor, size: tuple[int, int], method: Image.Resampling) -> 
     return torch.from_numpy(np.array(image.resize(size[::-1], method))).permute(2, 0, 1)
 
 
-def open_cache(root: Path, cache: str | Path | None | bool, recipe: dict) -> Cache:
-    """The cache of a data set: `None` is beside the data, `False` none, else a folder."""
-    folder = root / ".mmlib-cache" if cache is None or cache is True else cache or None
-    return Cache(folder, recipe)
-
-
 def _inner(root: Path, name: str) -> Path:
     """The folder of that name in `root`, or `root` where it is left out."""
     return root / name if (root / name).is_dir() else root
@@ -509,12 +503,6 @@ def _pictures(folder: Path, endings: tuple[str, ...]) -> list[str]:
     if not names:
         raise ValueError(f"{folder} holds no {' or '.join(endings)}; extract its pictures again")
     return names
-
-
-def _carved(entries: list[Entry], split: str) -> list[Entry]:
-    """The training or the validation part of what the lists call training."""
-    train, val = carve(torch.tensor([entry.target for entry in entries]))
-    return [entries[i] for i in (train if split == "train" else val).tolist()]
 
 
 def _halves(path: Path) -> dict[str, Tensor]:
