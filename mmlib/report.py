@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from mmlib.evaluation import accuracy, collect, macro_f1, mean_average_precision
 from mmlib.plotting import MODALITY_COLORS, modality_style
@@ -17,17 +18,20 @@ from mmlib.training import Method
 
 def accuracies(method: Method, dataset, device: torch.device | str = "cpu") -> dict[str, float]:
     """Accuracy of the fused logits and of each modality's own, named `val_fused` and so on."""
-    logits = collect(method.predict, dataset, device)
-    return {f"{dataset.split}_{m}": accuracy(z, dataset.target) for m, z in logits.items()}
+    return _accuracies(collect(method.predict, dataset, device), dataset)
 
 
 def final_scores(method: Method, dataset, device: torch.device | str = "cpu") -> dict[str, float]:
     """`accuracies`, and macro-F1 and mean average precision of the fused logits."""
     logits = collect(method.predict, dataset, device)
-    scores = {f"{dataset.split}_{m}": accuracy(z, dataset.target) for m, z in logits.items()}
+    scores = _accuracies(logits, dataset)
     scores[f"{dataset.split}_macro_f1"] = macro_f1(logits["fused"], dataset.target)
     average = mean_average_precision(logits["fused"], dataset.target)
     return scores | {f"{dataset.split}_map": average}
+
+
+def _accuracies(logits: dict[str, Tensor], dataset) -> dict[str, float]:
+    return {f"{dataset.split}_{m}": accuracy(z, dataset.target) for m, z in logits.items()}
 
 
 def write_text(path: Path, text: str) -> None:

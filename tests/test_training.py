@@ -345,11 +345,6 @@ def test_what_a_sample_undergoes_depends_on_seed_epoch_and_sample_alone():
     assert set(again[0]) == {5, 9}
 
 
-def test_draws_are_as_many_as_the_transforms_expect():
-    transforms = pytest.importorskip("mmlib.data.transforms")
-    assert transforms.DRAWS == DRAWS
-
-
 def test_a_read_that_fails_reaches_the_caller_and_leaves_no_thread():
     data = toys.Lazy(".", "train", fail_at=3)
     with pytest.raises(ValueError, match="clip7.wav holds no samples"):

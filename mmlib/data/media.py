@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import re
+from collections.abc import Collection
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -120,6 +121,11 @@ def frame_names(folder: str | Path) -> list[str]:
     names = [name for name in names if name.lower().endswith(PICTURES) and name[0] != "."]
     if not names:
         raise FileNotFoundError(f"{folder} holds no frames; extract the clip's frames there")
+    return in_order(names)
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """File names by their numbers, `frame2` before `frame10`."""
     return sorted(names) if len({*map(len, names)}) == 1 else sorted(names, key=_natural)
 
 

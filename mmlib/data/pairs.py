@@ -29,7 +29,7 @@ from mmlib.data.lists import (
     whole_label,
     without_repeats,
 )
-from mmlib.data.media import read_image
+from mmlib.data.media import in_order, read_image
 from mmlib.data.transforms import (
     IMAGENET,
     finish_pictures,
@@ -498,11 +498,11 @@ def _class_folders(folder: Path, within: str = "") -> tuple[str, ...]:
 
 
 def _pictures(folder: Path, endings: tuple[str, ...]) -> list[str]:
-    """Sorted file names with one of the endings; at least one."""
-    names = sorted(n for n in os.listdir(folder) if n.lower().endswith(endings) and n[0] != ".")
+    """File names with one of the endings, by their numbers; at least one."""
+    names = [n for n in os.listdir(folder) if n.lower().endswith(endings) and n[0] != "."]
     if not names:
         raise ValueError(f"{folder} holds no {' or '.join(endings)}; extract its pictures again")
-    return names
+    return in_order(names)
 
 
 def _halves(path: Path) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from mmlib.fusion import BottleneckFusion
 from mmlib.methods.baselines import Joint
 from mmlib.methods.valuation import shapley_values
 from mmlib.parallel import mean_over_processes
-from mmlib.training import Inputs, one_of, sum_over_processes, world_size
+from mmlib.training import Inputs, one_of
 
 FACTORS = ("contribution", "uniform", "inverse", "none")
 STRENGTHS = ("contribution", "uniform", "none")
@@ -338,9 +338,7 @@ class CAL(Joint):
         sure = confidence({m: logits[m] for m in self.scores})
         sure = mean_over_processes(sure, target.device)
         shares = contribution_scores(quantity, sure, self.alpha)
-        new = torch.tensor([shares[m] for m in self.scores])
-        new = sum_over_processes(new.to(target.device)) / world_size()
-        self.seen.append(dict(zip(self.scores, new.tolist(), strict=True)))
+        self.seen.append({m: shares[m] for m in self.scores})
         if self.reading not in ("epoch", "sample"):
             keep, news = self.decay, self.seen[-1]
             self.scores = {m: keep * c + (1 - keep) * news[m] for m, c in self.scores.items()}
