@@ -19,10 +19,10 @@ class SmallCNN(nn.Module):
         first, second = features // 4, features // 2
         self.layers = nn.Sequential(
             nn.Conv2d(channels, first, 5, stride=2, padding=2, bias=False),
+            nn.MaxPool2d(2),
             nn.BatchNorm2d(first),
             nn.ReLU(inplace=True),
             nn.Conv2d(first, second, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),
             nn.BatchNorm2d(second),
             nn.ReLU(inplace=True),
             nn.Conv2d(second, features, 3, stride=2, padding=1, bias=False),

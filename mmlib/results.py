@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from mmlib.bench import TEST_TABLES, write_bench
+from mmlib.bench import METHODS, TEST_TABLES, write_bench
 from mmlib.data import AVDigits
 from mmlib.data.corruptions import corrupt
 from mmlib.encoders import SmallCNN
@@ -227,65 +227,69 @@ CONTROLS = {
     "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
 }
 
-_LESSON_1 = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
-_LESSON_1 += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
-_VALUATION = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
-_VALUATION += ("joint, same steps", "joint-unimodal, same steps")
+_BASELINES = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
+_BASELINES += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
 _REFERENCES = ("joint", "joint-unimodal", "ensemble")
-_METHODS = ("joint", "joint-unimodal", "ensemble", "ogm-ge", "valuation", "boosting")
-_METHODS += ("detached", "gap", "cal")
-_COMBINED = ("valuation + unimodal losses", "random copies + unimodal losses")
-_COMBINED += ("two networks + unimodal losses", "two networks + gap loss")
-_COMBINED += ("two networks, permuted posterior", "dropout + unimodal losses")
+_BY_COPIES = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
+_BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
+_VALUATION = (*_BY_COPIES, "valuation, inputs masked", "valuation, mean filler")
+_VALUATION += ("valuation, 0/1 pay-off", "joint-unimodal, 45 epochs")
+_BOOSTING = ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
+_BOOSTING += ("boosting-frozen", "residual only", "all only", "previous only")
+_BOOSTING += ("smoothing 0", "smoothing 1")
+_DETACHED = ("detached", "isolated", "no contrast", "no shared head")
+_DETACHED += ("permuted labels", "random dimensions", "normalised features")
+_OWN_RATE = ("detached, own rate", "no contrast, own rate", "ensemble, own rate")
+_GAP = ("gap", "gap, one-sided", "penalty only", "shift only", "weights only")
+_GAP += ("gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
+_GAP += ("gap, no warm-up", "purified", "purified at random")
 _CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
 _CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
 _CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
 _CAL += ("cal, beta x 10", "cal, beta / 10", "cal, even acceleration")
 _CAL += ("cal, even compression",)
+_CLIPPED = ("cal, clipped", "bottlenecks, clipped", "uniform compression, clipped")
+_CLIPPED += ("both uniform, clipped", "joint-unimodal, clipped")
+_COMBINED = ("valuation + unimodal losses", "random copies + unimodal losses")
+_COMBINED += ("two networks + unimodal losses", "two networks + gap loss")
+_COMBINED += ("two networks, permuted posterior", "dropout + unimodal losses")
+_METHODS = (*_BASELINES[:4], "valuation", "boosting", "detached", "gap", "cal")
+KEPT = (*_METHODS, "both uniform", "modality-dropout", "trained with noise")  # in assets/weights
+_BENCH = (*METHODS, *(control[0] for control in METHODS.values() if control))
 TABLES = {  # file -> scenario -> what is trained there
+    # first: the other tables take from it what it says of clean data
+    "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *_BENCH)))},
     "baselines": {
-        "imbalanced": _LESSON_1,
+        "imbalanced": _BASELINES,
+        "corrupted": _BASELINES,
         "balanced": _REFERENCES,
         "flipped": _REFERENCES,
-        "corrupted": ("ogm-ge", "ogm-ge-noise"),
     },
     "valuation": {
-        "imbalanced": _VALUATION
-        + ("valuation, inputs masked", "valuation, mean filler", "valuation, 0/1 pay-off")
-        + ("joint-unimodal, 45 epochs",),
-        "samplewise": _REFERENCES + _VALUATION,
-        "corrupted": _REFERENCES + _VALUATION,
+        "imbalanced": _VALUATION,
+        "corrupted": (*_REFERENCES, *_VALUATION),
+        "samplewise": (*_REFERENCES, *_BY_COPIES),
     },
-    "boosting": {
-        "imbalanced": ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
-        + ("boosting-frozen", "residual only", "all only", "previous only")
-        + ("smoothing 0", "smoothing 1"),
-        "corrupted": ("boosting", "boosting-base", "base, weak loss x 3"),
-    },
+    "boosting": {"imbalanced": _BOOSTING, "corrupted": _BOOSTING},
     "detached": {
-        "imbalanced": ("detached", "isolated", "no contrast", "no shared head")
-        + ("permuted labels", "random dimensions", "normalised features"),
-        "corrupted": ("detached", "isolated", "no contrast")
-        + ("detached, own rate", "no contrast, own rate", "ensemble, own rate"),
+        "imbalanced": _DETACHED,
+        "corrupted": (*_DETACHED, *_OWN_RATE),
         "balanced": ("detached",),
     },
     "gap": {
-        "imbalanced": ("joint-unimodal", "gap", "gap, one-sided", "penalty only", "shift only")
-        + ("weights only", "gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
-        + ("gap, no warm-up", "purified", "purified at random"),
-        "corrupted": ("joint-unimodal", "gap", "gap, one-sided", "penalty only")
-        + ("gap, permuted posterior", "purified", "purified at random"),
+        "imbalanced": ("joint-unimodal", *_GAP),
+        "corrupted": ("joint-unimodal", *_GAP),
     },
     "cal": {
         "imbalanced": _CAL,
-        "corrupted": ("cal", "bottlenecks, no more", "uniform compression", "both uniform")
-        + ("cal, clipped", "bottlenecks, clipped", "uniform compression, clipped")
-        + ("both uniform, clipped", "joint-unimodal, clipped"),
+        "corrupted": (*_CAL, *_CLIPPED),
         "flipped": ("cal",),
         "balanced": ("cal",),
     },
-    "combinations": {"imbalanced": _COMBINED, "corrupted": _COMBINED},
-    "noise": {"imbalanced": _METHODS + ("both uniform", "modality-dropout", "trained with noise")},
+    "combinations": {
+        "imbalanced": _COMBINED,
+        "corrupted": (*_COMBINED, "modality-dropout", "trained with noise"),
+    },
 }
 
 
@@ -301,9 +305,9 @@ def run(
     """Train one method on AV-Digits from `seed` (data, weights, order) and score it on `split`.
 
     Returns what `scoring.score` does, seconds of training, samples seen (and looked at, see
-    `Plan`); of the gap loss also how its first mixture came out on the training data. With the
-    split `"noise"` it is what `robustness.under_corruption` says of the test split instead. The
-    trained state is saved as `weights`, if given.
+    `Plan`); of the gap loss also how its first mixture came out on the training data. The split
+    `"noise"` is the test split, with what `robustness.under_corruption` says of it in addition,
+    under names that have a space. The trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed)
     if method in CONTROLS and CONTROLS[method].noise:
@@ -322,13 +326,14 @@ def run(
         weights.parent.mkdir(parents=True, exist_ok=True)
         torch.save(trained.state_dict(), weights.with_suffix(".part"))
         os.replace(weights.with_suffix(".part"), weights)
-    if split == "noise":
-        scores = under_corruption(
-            trained, _data("test", scenario, seed), _corrupted(scenario, seed)
-        )
+    val = _data("val", scenario, seed)
+    if split == "val":
+        scores = score(trained, train, val) | first
     else:
-        val = _data("val", scenario, seed) if split == "test" else None
-        scores = score(trained, train, _data(split, scenario, seed), val) | first
+        test = _data("test", scenario, seed)
+        scores = score(trained, train, test, val) | first
+    if split == "noise":
+        scores |= under_corruption(trained, test, _corrupted(scenario, seed))
     logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
     scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
     if split != "val":  # runs of the tuning stand beside other work; their seconds tell nothing
@@ -350,9 +355,9 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     """The network of the noise table's row `method` at the first seed, as `make results` left it.
 
     `folder` is that of the tables; `train` the training split of `imbalanced` at seed 0. Raises
-    `ValueError` for a method that is no row of the table, `FileNotFoundError` if there is no file.
+    `ValueError` for a method that is not in `KEPT`, `FileNotFoundError` if there is no file.
     """
-    one_of("method", method, TABLES["noise"]["imbalanced"])
+    one_of("method", method, KEPT)
     options = CONTROLS.get(method, Control(method, method)).options(chosen_options(folder))
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(_weights(folder, method), weights_only=True))
@@ -423,11 +428,10 @@ def write_tables(
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
         wanted["noise"].sort(key=lambda row: row[-1])
     with tqdm(desc="rows", total=_count_missing(folder, wanted), smoothing=0.05) as bar:
-        known: dict[str, dict] = {}  # split -> rows
+        known: dict[tuple, dict] = {}  # rows of the tables before
         for name, rows in wanted.items():
-            same = known.setdefault(_split(name), {})
-            table = _complete(folder / f"{name}.csv", rows, _split(name), processes, same, bar)
-            same |= _by_key(table)
+            table = _complete(folder / f"{name}.csv", rows, _split(name), processes, known, bar)
+            known |= {key: _clean(row) for key, row in _by_key(table).items()}
             if name == "baselines":
                 draw_phenomenon(table, folder)
     if {*TEST_TABLES, "noise"} <= set(TABLES):
@@ -451,12 +455,13 @@ def _split(name: str) -> str:
 
 
 def _count_missing(folder: Path, wanted: dict[str, list[tuple]]) -> int:
-    """Rows that no file of the same split holds."""
-    keys, found = set(), set()
+    """Networks that no file holds where it is wanted first."""
+    seen, missing = set(), 0
     for name, rows in wanted.items():
-        keys |= {(_split(name), key) for key in map(_key, rows)}
-        found |= {(_split(name), key) for key in _read(folder / f"{name}.csv")}
-    return len(keys - found)
+        keys, stored = set(map(_key, rows)), set(_read(folder / f"{name}.csv"))
+        missing += len(keys - stored - seen)
+        seen |= keys | stored
+    return missing
 
 
 def _key(row: tuple) -> tuple:
@@ -471,6 +476,11 @@ def _read(path: Path) -> dict[tuple, dict]:
 
 def _by_key(table: pd.DataFrame) -> dict[tuple, dict]:
     return {tuple(row[column] for column in KEY): row for row in table.to_dict("records")}
+
+
+def _clean(row: dict) -> dict:
+    """What a row of the noise table, or any, says of the test split as it is."""
+    return {name: x for name, x in row.items() if " " not in name and not pd.isna(x)}
 
 
 def _points(grids: dict | list[dict]) -> Iterator[dict]:
@@ -532,7 +542,8 @@ def _complete(
     missing = [key for key in keys if key not in done]
     jobs = []
     for s, m, e, options, seed in missing:
-        weights = _weights(path.parent, m) if split == "noise" and seed == SEEDS[0] else None
+        kept = split == "noise" and seed == SEEDS[0] and m in KEPT
+        weights = _weights(path.parent, m) if kept else None
         jobs.append((m, s, seed, json.loads(options), e, split, weights))
     for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
         done[key] = dict(zip(KEY, key, strict=True)) | scores

@@ -28,9 +28,9 @@ results.GRID = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1, 0.3]}}
 results.CONTROLS = {}
 methods = ("joint", "ensemble")
 results.TABLES = {
+    "noise": {"imbalanced": methods},
     "baselines": {"imbalanced": methods, "flipped": methods},
     "more": {"imbalanced": methods, "corrupted": methods},
-    "noise": {"imbalanced": methods},
 }
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) / "results"
