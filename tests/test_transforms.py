@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from mmlib.data.transforms import (
     DRAWS,
     IMAGENET,
+    crop,
     finish_pictures,
     flips,
     normalise,
@@ -177,3 +178,17 @@ def test_a_gpu_gives_the_same_pictures(pictures, draws):
     here = finish_pictures(pictures, draws, 32)
     there = finish_pictures(pictures.cuda(), draws.cuda(), 32)
     assert_close(there.cpu(), here, atol=0.02, rtol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_is_not_waited_for(pictures, draws):
+    """PyTorch raises at whatever makes the CPU wait for what it has asked of the GPU."""
+    there, own = pictures.cuda(), draws.cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for luck in (None, own):
+            finish_pictures(there, luck, 32)
+            flip = None if luck is None else flips(luck)
+            normalise(crop(there, square_boxes(luck, B, H, W, 16), flip, 16), *IMAGENET)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

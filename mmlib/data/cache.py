@@ -17,8 +17,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mmlib.data.lists import LONGEST_NAME
+from mmlib.files import replacing
 
-FORMAT = 1  # part of every recipe: raise it when what is stored under a recipe changes
+FORMAT = 2  # part of every recipe: raise it when what is stored under a recipe changes
 ABANDONED = 600  # seconds after which an unfinished file is from a process that was killed
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -55,7 +56,7 @@ class Cache:
         if entry is None:
             entry = {name: x.contiguous() for name, x in make().items()}
             if not self._gave_up:
-                self._keep(self.path(id), save(entry, metadata={"stamp": stamp}))
+                self._keep(self.path(id), save(entry, metadata=_metadata(stamp, entry)))
         return entry
 
     def path(self, id: str) -> Path:
@@ -89,13 +90,8 @@ class Cache:
         self._prepared = True
 
     def _write(self, path: Path, content: bytes) -> None:
-        beside = self._unfinished / uuid.uuid4().hex
-        try:
+        with replacing(path, self._unfinished / uuid.uuid4().hex) as beside:
             beside.write_bytes(content)
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
 
     @property
     def _unfinished(self) -> Path:
@@ -126,11 +122,19 @@ def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
     """An entry, if it is there, whole and of these sources."""
     try:
         with safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("stamp") != stamp:
-                return None
-            return {name: file.get_tensor(name) for name in file.keys()}
+            entry = {name: file.get_tensor(name) for name in file.keys()}
+            return entry if file.metadata() == _metadata(stamp, entry) else None
     except (OSError, SafetensorError):
         return None
+
+
+def _metadata(stamp: str, entry: dict[str, Tensor]) -> dict[str, str]:
+    """What is written beside the tensors: of which sources they are, and what they must look like.
+
+    In one value, for several would come in any order, and the same entry is the same bytes.
+    """
+    form = [f"{name} {x.dtype} {tuple(x.shape)}" for name, x in sorted(entry.items())]
+    return {"stamp": "\n".join([stamp, *form])}
 
 
 def cache_folder(root: Path, cache: str | Path | bool | None) -> Path | None:

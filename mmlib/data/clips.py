@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmlib.data.base import FromFiles
 from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.clip_lists import (
     CREMAD_LABELS,
@@ -21,6 +22,7 @@ from mmlib.data.clip_lists import (
     list_folder,
     of_actors,
 )
+from mmlib.data.folders import inner_folder
 from mmlib.data.lists import SPLITS, Entry, carved, folder_of, without_repeats
 from mmlib.data.media import frame_names, read_array, read_image, read_sound
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
@@ -30,7 +32,7 @@ from mmlib.training import one_of, whole_number
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
 
 
-class Clips:
+class Clips(FromFiles):
     """What the three data sets share: a spectrogram and some frames of every clip of a list.
 
     `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
@@ -52,6 +54,7 @@ class Clips:
 
     def __init__(
         self,
+        root: Path,
         split: str,
         entries: Sequence[Entry],
         classes: Sequence[str],
@@ -63,33 +66,18 @@ class Clips:
         size: int,
         cache: Path | None,
     ):
-        self.split, self.classes = one_of("split", split, SPLITS), tuple(classes)
+        self.root, self.split = root, one_of("split", split, SPLITS)
+        self.classes = tuple(classes)
         self.audio = one_of("audio", audio, list(RECIPES))
         self.frames = whole_number("frames", frames, at_least=1)
         self.frames_from = one_of("frames_from", frames_from, ("segments", "first"))
         self.size = whole_number("size", size, at_least=1)
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        if not entries:
-            raise ValueError(f"split {split!r} of {pictures.parent} is empty; its lists hold none")
+        self._keep(entries)
         self._entries = list(entries)
-        self.ids = tuple(entry.id for entry in entries)
-        self.target = torch.tensor([entry.target for entry in entries])
         self._ending = _ending(self._sounds, self.ids)
         self._cache = Cache(cache, self._recipe())
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.split!r}, {len(self):,} clips, audio={self.audio!r})"
-
-    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, int]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index is {index}; the split holds {len(self)} clips")
-        index %= len(self)
-        inputs = self.finish(self.take(torch.tensor([index])))
-        return {m: x[0] for m, x in inputs.items()}, self.target[index], index
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch of samples `index`, `(B,)`, on the CPU; see the class for its shapes.
@@ -103,14 +91,14 @@ class Clips:
             )
         side = _stored(self.size)
         audio = torch.empty(len(index), 1, *self._recipe_of_sound.shape, dtype=torch.float16)
-        visual = torch.empty(len(index), 3, self.frames, side, side, dtype=torch.uint8)
+        visual = torch.empty(len(index), self.frames, side, side, 3, dtype=torch.uint8)
         luck = [None] * len(index) if draws is None else draws[:, 5:].tolist()
         for row, i in enumerate(index.tolist()):
             clip = self._clip(self._entries[i])
             audio[row, 0] = clip["audio"]
             for place, frame in enumerate(self._chosen(len(clip["visual"]), luck[row])):
-                visual[row, :, place] = clip["visual"][frame]
-        return {"audio": audio, "visual": visual}
+                visual[row, place] = clip["visual"][frame]
+        return {"audio": audio, "visual": visual.movedim(-1, 1)}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """What the model gets: `(B, 1, F, T)` and `(B, 3, frames, size, size)`, float32.
@@ -140,6 +128,10 @@ class Clips:
         """The sound of a clip, `(samples,)`, as it goes into the spectrogram."""
         return self._waveform(self._entries[index])
 
+    def is_silent(self, index: int) -> bool:
+        """Whether all of a clip's sound is 0; `False` for a stored spectrogram, which hides it."""
+        return self._ending not in STORED and not self.waveform(index).any()
+
     def audio_input(self, waveform: Tensor) -> Tensor:
         """What the audio encoder takes, made from sound: `(samples,)` to `(1, F, T)`."""
         return spectrogram(waveform, self.sample_rate, self.audio).unsqueeze(0)
@@ -158,14 +150,17 @@ class Clips:
         }
 
     def _clip(self, entry: Entry) -> dict[str, Tensor]:
-        """All that is kept of a clip: `"audio"` `(F, T)`, `"visual"` `(frames there, 3, S, S)`."""
+        """All that is kept of a clip: `"audio"` `(F, T)`, `"visual"` `(frames there, S, S, 3)`.
+
+        Channels last, as pictures are resized three times as fast.
+        """
         sound, (folder, *frames) = self._sound(entry), self._frames(entry)
 
         def make() -> dict[str, Tensor]:
             side = _stored(self.size)
             return {
                 "audio": self._spectrogram(entry).half(),
-                "visual": torch.stack([read_image(path, side) for path in frames]),
+                "visual": torch.stack([read_image(path, side).movedim(0, -1) for path in frames]),
             }
 
         name = f"{entry.id} {entry.start:g}-{entry.end:g}" if entry.end else entry.id
@@ -254,6 +249,7 @@ class CremaD(Clips):
             entries = without_repeats(path, cremad_entries(path), repeats)
             entries = entries if split == "test" else carved(entries, split)
         super().__init__(
+            root,
             split,
             entries,
             tuple(CREMAD_LABELS),
@@ -298,13 +294,14 @@ class AVE(Clips):
     ):
         root = folder_of(root, "the root of AVE")
         one_of("split", split, SPLITS)
-        root = root / "AVE_Dataset" if (root / "AVE_Dataset").is_dir() else root
+        root = inner_folder(root, "AVE_Dataset")
         folder = list_folder(root, lists, "data/AVE")
         texts = ave_lines(folder / "testSet.txt")
         classes = tuple(dict.fromkeys(fields[0] for _, fields in texts))
         path = folder / f"{split}Set.txt"
         entries = [ave_entry(path, number, fields, classes) for number, fields in ave_lines(path)]
         super().__init__(
+            root,
             split,
             without_repeats(path, entries, repeats),
             classes,
@@ -357,6 +354,7 @@ class KineticsSounds(Clips):
         entries, classes = kinetics_entries(path, tuple(classes))
         entries = without_repeats(path, entries, repeats)
         super().__init__(
+            root,
             split,
             entries if shipped or split == "test" else carved(entries, split),
             classes,
