@@ -10,9 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-# before torch is imported: batches of pictures in huge pages, which saves thousands of page faults
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
 from mmlib.data import DATA
 from mmlib.data.av_digits import SCENARIOS
 from mmlib.methods import METHODS

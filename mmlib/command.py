@@ -187,7 +187,7 @@ def encoder_for(x: torch.Tensor, dataset, settings: dict) -> nn.Module:
         return HuggingFaceEncoder(settings["text_model"])
     if x.dtype == torch.int64:
         return TextEncoder(dataset.vocabulary, features=ResNet18.features)
-    if min(x.shape[-2:]) < 64:
+    if x.dim() == 3 and min(x.shape[-2:]) < 64:
         return SmallCNN(channels=x.shape[0])
     return ResNet18(x.shape[0], "IMAGENET1K_V1" if settings["pretrained"] else None)
 

@@ -158,6 +158,7 @@ def test_an_encoder_for_each_kind_of_input():
         (torch.zeros(12, dtype=torch.int64)): TextEncoder,
         torch.zeros(1, 40, 51): SmallCNN,
         torch.zeros(1, 257, 188): ResNet18,
+        torch.zeros(3, 1, 28, 28): ResNet18,  # frames, which a small network does not take
         torch.zeros(2, 10, 224, 224): ResNet18,
     }
     for x, kind in kinds.items():

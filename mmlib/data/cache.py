@@ -1,4 +1,4 @@
-"""A cache beside the data: one safetensors file a clip, written whole, mapped when read."""
+"""A cache beside the data: one safetensors file a clip, written whole and read whole."""
 
 import errno
 import hashlib
@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from mmlib.data.lists import LONGEST_NAME
@@ -39,6 +39,7 @@ class Cache:
         key = hashlib.sha256(self._recipe.encode()).hexdigest()[:16]
         self.folder = None if folder is None else Path(folder) / key
         self._prepared = self._gave_up = False
+        self._held: dict[str, str] = {}  # id -> stamp of the entry that was got
 
     def get(
         self, id: str, sources: Sequence[str | Path], make: Callable[[], dict[str, Tensor]]
@@ -57,7 +58,16 @@ class Cache:
             entry = {name: x.contiguous() for name, x in make().items()}
             if not self._gave_up:
                 self._keep(self.path(id), save(entry, metadata=_metadata(stamp, entry)))
+        self._held[id] = stamp
         return entry
+
+    def held(self, id: str) -> dict[str, Tensor] | None:
+        """Entry `id` if this object has got it before and it is still there, else `None`.
+
+        Its sources are not looked at again, which takes as long as the reading: for data that may
+        be taken to stay the same during a run.
+        """
+        return _read(self.path(id), self._held[id]) if id in self._held else None
 
     def path(self, id: str) -> Path:
         """The file of an entry."""
@@ -119,13 +129,17 @@ def _stamp(id: str, sources: Sequence[str | Path]) -> str:
 
 
 def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
-    """An entry, if it is there, whole and of these sources."""
+    """An entry, if it is there, whole and of these sources.
+
+    Not mapped: with several threads, mapping a file for every clip takes longer than copying it.
+    """
     try:
-        with safe_open(path, "pt") as file:
-            entry = {name: file.get_tensor(name) for name in file.keys()}
-            return entry if file.metadata() == _metadata(stamp, entry) else None
+        content = path.read_bytes()
+        entry = load(content)
     except (OSError, SafetensorError):
         return None
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return entry if header.get("__metadata__") == _metadata(stamp, entry) else None
 
 
 def _metadata(stamp: str, entry: dict[str, Tensor]) -> dict[str, str]:

@@ -285,7 +285,7 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
                 missing[i] = text
             elif i in chosen:
                 opened += 1
-                data.take(torch.tensor([i]))
+                data.whole(i) if hasattr(data, "whole") else data.take(torch.tensor([i]))
                 if hasattr(data, "is_silent") and data.is_silent(i):
                     silent.append(f"{data.ids[i]} ({data.files(i)['audio']})")
         except FileNotFoundError as error:

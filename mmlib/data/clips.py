@@ -1,7 +1,7 @@
 """Data sets of clips with sound and frames: CREMA-D, AVE and Kinetics-Sounds."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from mmlib.data.folders import inner_folder
 from mmlib.data.lists import SPLITS, Entry, carved, folder_of, without_repeats
 from mmlib.data.media import frame_names, read_array, read_image, read_sound
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
-from mmlib.data.transforms import DRAWS, finish_pictures
+from mmlib.data.transforms import DRAWS, Buffers, finish_pictures
 from mmlib.training import one_of, whole_number
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
@@ -37,8 +37,9 @@ class Clips(FromFiles):
 
     `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
     `mmlib.data.spectrograms.RECIPES`, and `"visual"` `(B, 3, frames, S, S)` uint8, S = 8/7 `size`.
-    `finish` gives float32: the sound as it is, the frames cropped, flipped and normalised. Use one
-    of the subclasses; they say which files are read.
+    Whether a source has changed is looked at once in a run. `finish` gives float32: the sound as it
+    is, the frames cropped, flipped and normalised. Use one of the subclasses; they say which files
+    are read.
 
     A clip is cut into `frames` parts of equal length, and one frame of each is drawn in training;
     in evaluation it is the one at `REST` of the part. A clip with fewer frames than asked repeats
@@ -78,6 +79,8 @@ class Clips(FromFiles):
         self._entries = list(entries)
         self._ending = _ending(self._sounds, self.ids)
         self._cache = Cache(cache, self._recipe())
+        self._frames_of: dict[int, list[str]] = {}
+        self._buffers = Buffers()
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch of samples `index`, `(B,)`, on the CPU; see the class for its shapes.
@@ -94,10 +97,10 @@ class Clips(FromFiles):
         visual = torch.empty(len(index), self.frames, side, side, 3, dtype=torch.uint8)
         luck = [None] * len(index) if draws is None else draws[:, 5:].tolist()
         for row, i in enumerate(index.tolist()):
-            clip = self._clip(self._entries[i])
-            audio[row, 0] = clip["audio"]
-            for place, frame in enumerate(self._chosen(len(clip["visual"]), luck[row])):
-                visual[row, place] = clip["visual"][frame]
+            audio[row, 0] = self._sound_of(self._entries[i])
+            names = self._names(i)
+            for place, frame in enumerate(self._chosen(len(names), luck[row])):
+                visual[row, place] = self._picture(self._entries[i].id, names[frame])
         return {"audio": audio, "visual": visual.movedim(-1, 1)}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
@@ -106,8 +109,14 @@ class Clips(FromFiles):
         With `draws`, all frames of a sample get the same random crop and flip; without, the whole
         picture. Works where the inputs are.
         """
-        visual = finish_pictures(inputs["visual"], draws, self.size)
+        visual = finish_pictures(inputs["visual"], draws, self.size, buffers=self._buffers)
         return {"audio": inputs["audio"].float(), "visual": visual}
+
+    def whole(self, index: int) -> dict[str, Tensor]:
+        """All that `take` may take of a clip: `(1, F, T)` and `(frames there, 3, S, S)`."""
+        entry, names = self._entries[index], self._names(index)
+        pictures = torch.stack([self._picture(entry.id, name) for name in names])
+        return {"audio": self._sound_of(entry).unsqueeze(0), "visual": pictures.movedim(-1, 1)}
 
     def files(self, index: int) -> dict[str, Path]:
         """Where a clip's sound (a file) and frames (a folder) belong, there or not."""
@@ -117,7 +126,8 @@ class Clips(FromFiles):
     def sources(self, index: int) -> list[Path]:
         """The files that a clip is made of: its sound, its frames' folder, and each frame."""
         entry = self._entries[index]
-        return list(map(Path, [self._sound(entry), *self._frames(entry)]))
+        folder = self._pictures / entry.id
+        return [Path(self._sound(entry)), folder, *(folder / name for name in self._listed(entry))]
 
     @property
     def sample_rate(self) -> int:
@@ -149,35 +159,43 @@ class Clips(FromFiles):
             "pictures": [self._pictures.name, _stored(self.size)],
         }
 
-    def _clip(self, entry: Entry) -> dict[str, Tensor]:
-        """All that is kept of a clip: `"audio"` `(F, T)`, `"visual"` `(frames there, S, S, 3)`.
+    def _cached(self, name: str, source: str, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` makes of a source: one tensor an entry, so that no more is read than used."""
+        entry = self._cache.held(name)
+        if entry is None:
+            entry = self._cache.get(name, [source], lambda: {"x": make()})
+        return entry["x"]
 
-        Channels last, as pictures are resized three times as fast.
-        """
-        sound, (folder, *frames) = self._sound(entry), self._frames(entry)
-
-        def make() -> dict[str, Tensor]:
-            side = _stored(self.size)
-            return {
-                "audio": self._spectrogram(entry).half(),
-                "visual": torch.stack([read_image(path, side).movedim(0, -1) for path in frames]),
-            }
-
+    def _sound_of(self, entry: Entry) -> Tensor:
+        """The spectrogram, `(F, T)` float16."""
         name = f"{entry.id} {entry.start:g}-{entry.end:g}" if entry.end else entry.id
-        return self._cache.get(name, [sound, folder, *frames], make)
+        return self._cached(name, self._sound(entry), lambda: self._spectrogram(entry).half())
 
-    # paths are strings here, for they are made for every clip of every batch
-    def _sound(self, entry: Entry) -> str:
-        return f"{self._sounds}{os.sep}{entry.id}{self._ending}"
+    def _picture(self, clip: str, name: str) -> Tensor:
+        """A frame, `(S, S, 3)` bytes: with channels last it is resized three times as fast."""
+        path, side = f"{self._pictures}{os.sep}{clip}{os.sep}{name}", _stored(self.size)
+        return self._cached(f"{clip}/{name}", path, lambda: read_image(path, side).movedim(0, -1))
 
-    def _frames(self, entry: Entry) -> list[str]:
-        """A clip's folder, and its frames in order: the event's alone where its times are given."""
-        folder = f"{self._pictures}{os.sep}{entry.id}"
-        names = frame_names(folder)
+    def _names(self, index: int) -> list[str]:
+        """The frames of a clip; with a cache its folder is listed once in a run."""
+        if index in self._frames_of:
+            return self._frames_of[index]
+        names = self._listed(self._entries[index])
+        if self._cache.folder is not None:
+            self._frames_of[index] = names
+        return names
+
+    def _listed(self, entry: Entry) -> list[str]:
+        """A clip's frames in order: the event's alone where its times are given."""
+        names = frame_names(f"{self._pictures}{os.sep}{entry.id}")
         if entry.end and not _is_cut(self._pictures):
             first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
             names = names[first : max(int(entry.end), first + 1)]
-        return [folder, *[f"{folder}{os.sep}{name}" for name in names]]
+        return names
+
+    # a string, for it is made for every clip of every batch
+    def _sound(self, entry: Entry) -> str:
+        return f"{self._sounds}{os.sep}{entry.id}{self._ending}"
 
     def _spectrogram(self, entry: Entry) -> Tensor:
         if self._ending in STORED:

@@ -6,7 +6,9 @@ Two pictures of one sample that get the same row are cropped and flipped alike.
 """
 
 import math
+import sys
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 import torch
@@ -155,16 +157,47 @@ def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float
     return (pictures - mean).div_(deviation)
 
 
+class Buffers:
+    """Memory for finished batches on the CPU, used again once nobody holds what was in it.
+
+    Fresh memory for a batch of pictures takes longer, page by page, than the work on them.
+    """
+
+    MOST = 6  # batches kept; those that a caller holds beyond get memory of their own
+
+    def __init__(self):
+        self._kept: list[np.ndarray] = []
+
+    def empty(self, *shape: int) -> Tensor:
+        """An uninitialised float32 tensor."""
+        count = math.prod(shape)
+        with _lock:
+            free = [x for x in self._kept if sys.getrefcount(x) == 3]  # the list's, x, the call's
+            for x in free:
+                if x.size >= count:
+                    return torch.from_numpy(x[:count]).view(shape)
+            self._kept = [x for x in self._kept if not any(x is other for other in free)]
+            if len(self._kept) == self.MOST:
+                return torch.empty(shape)
+            self._kept.append(np.empty(count, np.float32))
+            return torch.from_numpy(self._kept[-1][:count]).view(shape)
+
+
+_lock = Lock()
+
+
 def finish_pictures(
     pictures: Tensor,
     draws: Tensor | None = None,
     size: int = SIDE,
     statistics: tuple[Sequence[float], Sequence[float]] = IMAGENET,
+    buffers: Buffers | None = None,
 ) -> Tensor:
     """What the model gets of `(B, 3, ..., H, W)` pictures: float32 `(B, 3, ..., size, size)`.
 
     With `draws` a random resized crop and a flip, the same for all frames of a sample; without, the
-    whole picture resized. Then the statistics of the channels, ImageNet's by default.
+    whole picture resized. Then the statistics of the channels, ImageNet's by default. Bytes on the
+    CPU are finished in memory from `buffers`.
     """
     height, width = pictures.shape[-2:]
     if draws is None and (height, width) == (size, size):
@@ -174,18 +207,23 @@ def finish_pictures(
     else:
         boxes, flip = random_boxes(draws, height, width), flips(draws)
     if pictures.dtype == torch.uint8 and pictures.device.type == "cpu":
-        return _finished_rows(pictures, boxes, size, flip, statistics)
+        return _finished_rows(pictures, boxes, size, flip, statistics, buffers or Buffers())
     return normalise(resized_crop(pictures, boxes, size, flip), *statistics)
 
 
 def _finished_rows(
-    pictures: Tensor, boxes: Tensor, size: int, flip: Tensor | None, statistics: tuple
+    pictures: Tensor,
+    boxes: Tensor,
+    size: int,
+    flip: Tensor | None,
+    statistics: tuple,
+    buffers: Buffers,
 ) -> Tensor:
     """`finish_pictures` of bytes on the CPU, picture by picture: each stays in the CPU's cache."""
     frames = pictures.shape[2:-2]  # may be empty
     x = pictures.flatten(2, -3) if frames else pictures.unsqueeze(2)  # (B, 3, n, H, W)
     x = x.movedim(1, -1)  # -> (B, n, H, W, 3)
-    result = torch.empty(*x.shape[:2], size, size, 3)
+    result = buffers.empty(*x.shape[:2], size, size, 3)
     # as long as a row of pixels: numbers a channel alone are subtracted six times as slowly
     mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in statistics)
     for row, (top, left, tall, wide) in enumerate(boxes.tolist()):
