@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -39,7 +41,7 @@ class Cache:
         key = hashlib.sha256(self._recipe.encode()).hexdigest()[:16]
         self.folder = None if folder is None else Path(folder) / key
         self._prepared = self._gave_up = False
-        self._held: dict[str, str] = {}  # id -> stamp of the entry that was got
+        self._held: dict[str, _Held] = {}  # what this object has got
 
     def get(
         self, id: str, sources: Sequence[str | Path], make: Callable[[], dict[str, Tensor]]
@@ -52,13 +54,14 @@ class Cache:
         if self.folder is None:
             return make()
         # taken before the sources are read: one that changes meanwhile makes the entry stale
-        stamp = _stamp(id, sources)
-        entry = _read(self.path(id), stamp)
+        stamp, path = _stamp(id, sources), self.path(id)
+        content, entry = _read(path, stamp)
         if entry is None:
             entry = {name: x.contiguous() for name, x in make().items()}
+            content = save(entry, metadata=_metadata(stamp, entry))
             if not self._gave_up:
-                self._keep(self.path(id), save(entry, metadata=_metadata(stamp, entry)))
-        self._held[id] = stamp
+                self._keep(path, content)
+        self._held[id] = _Held(str(path), content, entry)
         return entry
 
     def held(self, id: str) -> dict[str, Tensor] | None:
@@ -67,7 +70,7 @@ class Cache:
         Its sources are not looked at again, which takes as long as the reading: for data that may
         be taken to stay the same during a run.
         """
-        return _read(self.path(id), self._held[id]) if id in self._held else None
+        return self._held[id].read() if id in self._held else None
 
     def path(self, id: str) -> Path:
         """The file of an entry."""
@@ -128,8 +131,39 @@ def _stamp(id: str, sources: Sequence[str | Path]) -> str:
     return "\n".join(parts)
 
 
-def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
-    """An entry, if it is there, whole and of these sources.
+class _Held:
+    """An entry that was read or written once: read again, it only has to begin alike."""
+
+    def __init__(self, path: str, content: bytes, entry: dict[str, Tensor]):
+        self.path, self.size = path, len(content)
+        self.header = _header(content)
+        described, start = json.loads(self.header[8:]), len(self.header)
+        self.form = []
+        for name, x in entry.items():
+            first, last = described[name]["data_offsets"]
+            self.form.append((name, x.dtype, x.shape, start + first, start + last))
+
+    def read(self) -> dict[str, Tensor] | None:
+        try:
+            content = np.fromfile(self.path, np.uint8)
+        except OSError:
+            return None
+        if len(content) != self.size or content[: len(self.header)].tobytes() != self.header:
+            return None
+        whole = torch.from_numpy(content)
+        return {
+            name: whole[start:end].view(dtype).view(shape)
+            for name, dtype, shape, start, end in self.form
+        }
+
+
+def _header(content: bytes) -> bytes:
+    """What a safetensors file says of its tensors, and before it how long that is, in 8 bytes."""
+    return content[: 8 + int.from_bytes(content[:8], "little")]
+
+
+def _read(path: Path, stamp: str) -> tuple[bytes, dict[str, Tensor]] | tuple[None, None]:
+    """An entry's file and its tensors, if it is there, whole and of these sources.
 
     Not mapped: with several threads, mapping a file for every clip takes longer than copying it.
     """
@@ -137,9 +171,9 @@ def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
         content = path.read_bytes()
         entry = load(content)
     except (OSError, SafetensorError):
-        return None
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return entry if header.get("__metadata__") == _metadata(stamp, entry) else None
+        return None, None
+    metadata = json.loads(_header(content)[8:]).get("__metadata__")
+    return (content, entry) if metadata == _metadata(stamp, entry) else (None, None)
 
 
 def _metadata(stamp: str, entry: dict[str, Tensor]) -> dict[str, str]:
