@@ -1,23 +1,20 @@
 """Checkpoints: all that a run needs to go on, in one file that is always whole."""
 
-import os
 from pathlib import Path
 
 import torch
 
+from mmlib.files import replacing
+
 
 def save_checkpoint(path: str | Path, method, history: list[dict[str, float]]) -> None:
     """Write the state of a method, beside first and then renamed: `path` is always whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
     state = {"method": type(method).__name__, "state": method.state_dict(), "history": history}
     try:
-        torch.save(state, beside)
+        with replacing(path) as beside:
+            torch.save(state, beside)
     except RuntimeError as error:  # what a full disk comes out as
-        beside.unlink(missing_ok=True)
         raise OSError(f"{path} cannot be written: {error}") from error
-    os.replace(beside, path)
 
 
 def save_epoch(path: Path, method, history: list[dict[str, float]], best: str | None) -> None:

@@ -1,7 +1,8 @@
 """The `train` command: from names to a data set, a model and a method, and what it leaves.
 
-In `--out`: `settings.json` at once, `checkpoint.pt`, `best.pt` and `metrics.csv` after every epoch,
-`curves.png`, `model.safetensors`, `scores.json` and `scores.csv` at the end.
+In `--out`: `settings.json` and, of data with text, `vocabulary.json` at once, `checkpoint.pt`,
+`best.pt` and `metrics.csv` after every epoch, `curves.png`, `model.safetensors`, `scores.json` and
+`scores.csv` at the end.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -20,7 +22,9 @@ from torch import nn
 
 from mmlib.checkpoints import load_checkpoint
 from mmlib.data.lists import SPLITS
+from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer, WordTokenizer
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
+from mmlib.files import replacing
 from mmlib.methods import METHODS, make_method
 from mmlib.parallel import rank, share_batch_norm, start_processes, stop_processes
 from mmlib.presets import Preset, preset
@@ -47,12 +51,13 @@ from mmlib.training import (
 def train(arguments: argparse.Namespace) -> None:
     """Train a method on a data set as the command line says; see the module."""
     start_processes()
-    try:
+    with stopping_cleanly():
         settings = settings_of(arguments)
         device = pick_device(arguments.device)
         torch.backends.cudnn.benchmark = device.type == "cuda"
         splits = {split: open_data(arguments, settings, split) for split in SPLITS}
         check_settings(arguments.out, settings, arguments.resume)
+        check_vocabulary(arguments.out, splits["train"], arguments.resume)
 
         def make() -> Method:
             return build(arguments, settings, splits["train"], device)
@@ -62,8 +67,6 @@ def train(arguments: argparse.Namespace) -> None:
         if len(history) < settings["epochs"]:
             raise KeyboardInterrupt
         leave_scores(arguments.out, make, method, history, splits["test"], device)
-    finally:
-        stop_processes()
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
@@ -108,6 +111,28 @@ def check_settings(out: Path, settings: dict, resume: bool) -> None:
         write_json(path, settings)
 
 
+def check_vocabulary(out: Path, dataset, resume: bool) -> None:
+    """Refuse to resume a run on text with other words; leave them for the next time.
+
+    Raises `ValueError` that names the first difference, or for a file that is no vocabulary.
+    """
+    now = getattr(dataset, "tokenizer", None)
+    if not isinstance(now, WordTokenizer):  # that of a Hugging Face model is in its folder
+        return
+    path = out / "vocabulary.json"
+    if resume and path.exists():
+        then = WordTokenizer.load(path)
+        for number, (old, new) in enumerate(zip_longest(then.words, now.words)):
+            if old != new:
+                raise ValueError(
+                    f"{path} holds the {len(then)} words of the run, the training texts now give "
+                    f"{len(now)}; word {number} was {old!r} and is {new!r}; restore the data's "
+                    "lists and texts, or give another --out"
+                )
+    if rank() == 0 and (resume or not (out / "checkpoint.pt").exists()):
+        now.save(path)
+
+
 def open_data(arguments: argparse.Namespace, settings: dict, split: str):
     """A split of the data set of that name. Raises what the data set does, and `ValueError` for an
     unknown name, a missing `--root` or an option that the data set does not have."""
@@ -128,8 +153,6 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
     if settings["text_model"]:
         if "tokenizer" not in known:
             raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
-        from mmlib.data.text import HuggingFaceTokenizer
-
         options = options | {"tokenizer": HuggingFaceTokenizer(settings["text_model"])}
     return kind(arguments.root, split, **options)
 
@@ -161,12 +184,10 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
 def encoder_for(x: torch.Tensor, dataset, settings: dict) -> nn.Module:
     """An encoder for one modality, from a sample of it: text, AV-Digits, or pictures and sound."""
     if x.dtype == torch.int64 and settings["text_model"]:
-        from mmlib.data.text import HuggingFaceEncoder
-
         return HuggingFaceEncoder(settings["text_model"])
     if x.dtype == torch.int64:
         return TextEncoder(dataset.vocabulary, features=ResNet18.features)
-    if min(x.shape[-2:]) < 64:
+    if x.dim() == 3 and min(x.shape[-2:]) < 64:
         return SmallCNN(channels=x.shape[0])
     return ResNet18(x.shape[0], "IMAGENET1K_V1" if settings["pretrained"] else None)
 
@@ -228,13 +249,11 @@ def leave_scores(
     if rank() > 0:
         return
     weights = {name: x.contiguous() for name, x in method.model.state_dict().items()}
-    beside = out / "model.safetensors.part"
     try:
-        save_file(weights, beside)
+        with replacing(out / "model.safetensors") as beside:
+            save_file(weights, beside)
     except SafetensorError as error:  # what a full disk comes out as
-        beside.unlink(missing_ok=True)
         raise OSError(f"{out / 'model.safetensors'} cannot be written: {error}") from error
-    os.replace(beside, out / "model.safetensors")
     write_json(out / "scores.json", scores)
     write_csv(out / "scores.csv", rows)
     print(as_table(rows))
@@ -243,6 +262,34 @@ def leave_scores(
 def of_split(scores: dict[str, float], split: str) -> dict[str, float]:
     """The scores of a split, without its name."""
     return {k: v for k, v in scores.items() if k.startswith(f"{split}_")}
+
+
+@contextmanager
+def stopping_cleanly():
+    """SIGTERM, which `torchrun` and schedulers send before they kill, ends the run as Ctrl-C does.
+
+    That is at once: the state of the last whole epoch is there already. Of several processes the
+    first one tells it. All leave their group at the end.
+    """
+    asked = []
+
+    def stop(number, frame):
+        asked.append(True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # a process that waits for one that has left already ends with a RuntimeError
+        if not asked and isinstance(error, RuntimeError):
+            raise
+        if rank() > 0:
+            raise SystemExit(130) from None
+        raise KeyboardInterrupt from None
+    finally:
+        stop_processes()
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -255,8 +302,8 @@ def finishing_the_epoch():
         if pressed:
             raise KeyboardInterrupt
         pressed.append(True)
-        # not print, which may just be in use by the progress bar
-        os.write(2, b"\nmmlib: finishing this epoch; again to leave at once\n")
+        if rank() == 0:  # not print, which may just be in use by the progress bar
+            os.write(2, b"\nmmlib: finishing this epoch; again to leave at once\n")
 
     before = signal.signal(signal.SIGINT, press)
     try:

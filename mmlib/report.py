@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -12,43 +12,58 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmlib.evaluation import accuracy, collect, macro_f1, mean_average_precision
+from mmlib.files import replacing, write_text
+from mmlib.parallel import rank, sum_over_processes, world_size
 from mmlib.plotting import MODALITY_COLORS, modality_style
-from mmlib.training import Method
+from mmlib.training import Method, at_once, loaded
 
 
 def accuracies(method: Method, dataset, device: torch.device | str = "cpu") -> dict[str, float]:
     """Accuracy of the fused logits and of each modality's own, named `val_fused` and so on."""
-    return _accuracies(collect(method.predict, dataset, device), dataset)
+    return _accuracies(predictions(method, dataset, device), dataset)
 
 
 def final_scores(method: Method, dataset, device: torch.device | str = "cpu") -> dict[str, float]:
     """`accuracies`, and macro-F1 and mean average precision of the fused logits."""
-    logits = collect(method.predict, dataset, device)
+    logits = predictions(method, dataset, device)
     scores = _accuracies(logits, dataset)
     scores[f"{dataset.split}_macro_f1"] = macro_f1(logits["fused"], dataset.target)
     average = mean_average_precision(logits["fused"], dataset.target)
     return scores | {f"{dataset.split}_map": average}
 
 
+@torch.no_grad()
+def predictions(method: Method, dataset, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Logits of a whole data set, `(N, K)` each, on the CPU.
+
+    The processes of `torchrun` share its batches and get the logits of all. The batches are those
+    of one process, and so are the numbers.
+    """
+    if world_size() == 1:
+        return collect(method.predict, dataset, device)
+    parts = torch.arange(len(dataset)).split(at_once(dataset))
+    idle = rank() >= len(parts)  # it predicts too, to know the shapes, and adds zeros
+    whole = {}
+    with closing(loaded(dataset, parts[rank() :: world_size()] or parts[:1], device)) as read:
+        for inputs, _, index in read:
+            for m, z in method.predict(inputs).items():
+                rows = whole.setdefault(m, z.new_zeros(len(dataset), z.shape[1]))
+                if not idle:
+                    rows[index] = z
+    return {m: sum_over_processes(rows).cpu() for m, rows in whole.items()}
+
+
 def _accuracies(logits: dict[str, Tensor], dataset) -> dict[str, float]:
     return {f"{dataset.split}_{m}": accuracy(z, dataset.target) for m, z in logits.items()}
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside first and then rename it: `path` is always whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
-
-
 def write_json(path: Path, content: dict) -> None:
-    """See `write_text`."""
+    """A JSON file, whole at any moment."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_csv(path: Path, rows: Sequence[dict]) -> None:
-    """A line for each row, a column for each name that any of them has. See `write_text`."""
+    """A line for each row, a column for each name that any of them has; whole at any moment."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -85,9 +100,8 @@ def draw_curves(history: Sequence[dict], path: Path) -> None:
         right.plot(epochs, values, label=modality, markersize=4, **style)
     right.set(xlabel="epoch", ylabel="accuracy on validation (%)", ylim=(0, 100))
     right.legend()
-    beside = path.with_name(path.name + ".part")
-    figure.savefig(beside, dpi=110, format="png")
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format="png")
 
 
 class TensorBoard:

@@ -25,6 +25,7 @@ from mmlib.checkpoints import open_checkpoint, save_epoch
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
 
 Inputs = dict[str, Tensor]
+READERS = min(4, os.cpu_count() or 1)  # threads that read batches ahead
 DRAWS = 8  # random numbers that decide what a sample undergoes in an epoch
 
 
@@ -185,21 +186,24 @@ def loaded(
 ) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
     """`(inputs, target, index)` of each index in `parts`; `draws`, `(N, DRAWS)`, for training.
 
-    Of a data set that is not in memory, a thread reads the next batches and copies them to the
-    device, on CUDA from pinned memory on a stream of its own, while the caller works on this one.
-    What goes wrong in the thread is raised here. Closed or finished, it leaves no thread behind.
+    Of a data set that is not in memory, `READERS` threads read the next batches, a batch each,
+    while the caller works on this one. They finish them, too; but for CUDA they copy them from
+    pinned memory on a stream of their own, and they are finished there. What goes wrong in a thread
+    is raised here. Closed or finished, it leaves no thread behind.
     """
     if hasattr(dataset, "inputs"):
         for index in parts:
             yield (*take(dataset, index, device), index.to(device))
         return
-    cuda = torch.device(device).type == "cuda"
+    here, cuda = (torch.device(device).type == kind for kind in ("cpu", "cuda"))
     stream = torch.cuda.Stream(device) if cuda else None
 
     def read(index: Tensor):
         own = None if draws is None else draws[index]
         raw = dataset.take(index, own)
         rest = {"target": dataset.target[index], "index": index}
+        if here:
+            return (dataset.finish(raw, own), rest, {}), None
         return _sent([raw, rest, {} if own is None else {"draws": own}], device, stream)
 
     with closing(ahead(read, parts)) as results:
@@ -208,7 +212,8 @@ def loaded(
                 torch.cuda.current_stream(device).wait_event(arrived)
                 for x in (*raw.values(), *rest.values(), *own.values()):
                     x.record_stream(torch.cuda.current_stream(device))
-            yield dataset.finish(raw, own.get("draws")), rest["target"], rest["index"]
+            inputs = raw if here else dataset.finish(raw, own.get("draws"))
+            yield inputs, rest["target"], rest["index"]
 
 
 def _sent(groups: list[Inputs], device, stream) -> tuple[list[Inputs], Any]:
@@ -222,10 +227,10 @@ def _sent(groups: list[Inputs], device, stream) -> tuple[list[Inputs], Any]:
         return groups, stream.record_event() if stream else None
 
 
-def ahead(function: Callable, arguments: Iterable, depth: int = 2) -> Iterator:
-    """`map(function, arguments)`, up to `depth` results made in advance by a background thread."""
-    arguments = iter(arguments)
-    pool = ThreadPoolExecutor(1, thread_name_prefix="read ahead")
+def ahead(function: Callable, arguments: Iterable, threads: int = READERS) -> Iterator:
+    """`map(function, arguments)`, a few results made in advance by background threads."""
+    arguments, depth = iter(arguments), threads + 1
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="read ahead")
     try:
         waiting = deque(pool.submit(function, x) for x in islice(arguments, depth))
         while waiting:

@@ -1,13 +1,15 @@
 """Trains on the toy data in forked processes and kills them; see test_command.py.
 
 killed_driver.py FOLDER METHOD...   kills each method's run twice at random, then lets it end
-killed_driver.py FOLDER ctrl-c      interrupts two runs, once and twice, then lets them end
+killed_driver.py FOLDER signals     interrupts two runs, by one and by two Ctrl-C, and one of two
+                                    processes by SIGTERM, then lets them end
 """
 
 import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -34,6 +36,19 @@ def start(out, method, *more):
         sys.stderr.flush()
         os._exit(status)
     return process
+
+
+def start_two(out):
+    """The two processes of a run, as torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    processes = []
+    for number in ("0", "1"):
+        os.environ.update(place | {"RANK": number, "LOCAL_RANK": number})
+        processes.append(start(out, "joint", "--data-options", "pause=0.02"))
+    return processes
 
 
 def end(process):
@@ -74,10 +89,23 @@ def interrupt(folder):
     print(*found, *(end(start(folder / name, *slow)) for name in ("once", "twice")))
 
 
+def terminate(folder):
+    assert [end(process) for process in start_two(folder / "whole")] == [0, 0]
+    processes = start_two(folder / "ended")
+    while not (folder / "ended" / "checkpoint.pt").exists():
+        time.sleep(0.005)
+    time.sleep(0.05)  # within the second epoch
+    for process in processes:
+        os.kill(process, signal.SIGTERM)
+    found = [end(process) for process in processes]
+    print(*found, *(end(process) for process in start_two(folder / "ended")))
+
+
 if __name__ == "__main__":
     folder, luck = Path(sys.argv[1]), random.Random(0)
-    if sys.argv[2] == "ctrl-c":
+    if sys.argv[2] == "signals":
         interrupt(folder)
+        terminate(folder / "two")
     else:
         for method in sys.argv[2:]:
             kill_twice(folder / method, method, luck)

@@ -21,6 +21,7 @@ from mmlib.parallel import (
     whole_batch,
     world_size,
 )
+from mmlib.report import predictions
 from mmlib.training import Plan, fit, seeded
 
 NAMES = ("joint", "joint-unimodal", "ensemble", "ogm-ge", "valuation", "valuation-modality")
@@ -95,6 +96,16 @@ def pieces():
     return found
 
 
+def judged():
+    """Logits that the processes predict together, of 5 batches, then 2 and 1; and who read what."""
+    found = {}
+    for size in (300, 70, 5):
+        data = Lazy(".", "val", size=size)
+        method = make("joint", data, change=share_batch_norm)
+        found[size] = predictions(method, data) | {"reads": torch.tensor(data.reads)}
+    return found
+
+
 def _masked_in_one_process():
     """A modality that one process masks in all its rows, or both: training goes on."""
     data = Lazy(".", "train")
@@ -113,6 +124,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     start_processes()
     found = {name: trained(name) for name in NAMES}
-    found["pieces"] = pieces()
+    found |= {"pieces": pieces(), "judged": judged()}
     torch.save(found, f"{sys.argv[1]}/{rank()}.pt")
     stop_processes()

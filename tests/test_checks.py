@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from mmlib.data import checks
@@ -181,6 +182,29 @@ def test_empty_files_and_pointers_are_found_without_opening(own, monkeypatch):
         f"{sounds[1]} is a pointer of git-lfs; run git lfs pull",
         f"{frame} is empty",
     )
+
+
+@pytest.mark.parametrize("name", ["cremad", "ave"])
+def test_silent_sounds_are_noted_and_no_fault(name, own):
+    root = own(name)
+    data = opened(name, root, "test")
+    path = data.files(0)["audio"]
+    soundfile.write(path, np.zeros(16_000 * 10), 16_000)
+    report = check(name, root, thorough=True)
+    assert report.ok and report.silent == (f"{data.ids[0]} ({path})",)
+    said = str(report)
+    assert "Note: silent sounds (zeros alone): 1; keep them, or take them out of the lists" in said
+    assert f"  silent: {data.ids[0]} ({path})" in said and "All is well." in said
+    for i in range(len(data)):
+        soundfile.write(data.files(i)["audio"], np.zeros(16_000 * 10), 16_000)
+    report = check(name, root, thorough=True)
+    assert len(report.silent) == len(data)
+    assert str(report).count("  silent: ") == min(len(data), checks.SHOWN)
+
+
+def test_a_stored_spectrogram_does_not_tell_of_silence(tmp_path):
+    write_sample("ave", tmp_path, clips_per_class=5, classes=2, pickled=True)
+    assert check("ave", tmp_path, thorough=True).silent == ()
 
 
 def test_only_the_first_are_named(own):

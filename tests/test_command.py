@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 import mmlib.data
 from mmlib.__main__ import NAMES, main
 from mmlib.data import AVDigits
+from mmlib.data.text import WordTokenizer
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.methods import METHODS
 from mmlib.presets import PRESETS
@@ -29,9 +30,9 @@ REAL = {
     "ave": ("clips", "AVE"),
     "kinetics-sounds": ("clips", "KineticsSounds"),
     "mvsa-single": ("mvsa", "MVSASingle"),
-    "nyud2": ("pairs", "NYUDepthV2"),
-    "ucf101": ("pairs", "UCF101"),
-    "modelnet40": ("pairs", "ModelNet40"),
+    "nyud2": ("nyud2", "NYUDepthV2"),
+    "ucf101": ("ucf101", "UCF101"),
+    "modelnet40": ("modelnet40", "ModelNet40"),
 }
 
 
@@ -157,6 +158,7 @@ def test_an_encoder_for_each_kind_of_input():
         (torch.zeros(12, dtype=torch.int64)): TextEncoder,
         torch.zeros(1, 40, 51): SmallCNN,
         torch.zeros(1, 257, 188): ResNet18,
+        torch.zeros(3, 1, 28, 28): ResNet18,  # frames, which a small network does not take
         torch.zeros(2, 10, 224, 224): ResNet18,
     }
     for x, kind in kinds.items():
@@ -231,6 +233,51 @@ def test_a_checkpoint_of_another_run(start, tmp_path, capsys):
     (out / "checkpoint.pt").write_bytes((out / "checkpoint.pt").read_bytes()[:200])
     assert start(*words, "--resume") == 2
     assert "checkpoint.pt is damaged or no checkpoint" in capsys.readouterr().err
+
+
+class Tweets(toys.Lazy):
+    """The toy data with a tokenizer, as data with text has it."""
+
+    tokenizer = WordTokenizer(["sun", "rain"])
+
+
+def test_the_vocabulary_of_a_run(start, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(mmlib.data.DATA, "toy", Tweets)
+    words, path = ("--epochs", "1", "--batch-size", "8"), tmp_path / "run/vocabulary.json"
+    assert start(*words) == 0
+    assert WordTokenizer.load(path).words[2:] == ("sun", "rain")
+    assert start(*words, "--resume") == 0
+    for other, said in (
+        (["sun", "snow"], "the 4 words of the run, the training texts now give 4; word 3 was 'rai"),
+        (["sun"], "now give 3; word 3 was 'rain' and is None; restore the data's lists and texts"),
+        (["sun", "rain", "fog"], "now give 5; word 4 was None and is 'fog'"),
+    ):
+        monkeypatch.setattr(Tweets, "tokenizer", WordTokenizer(other))
+        capsys.readouterr()
+        assert start(*words, "--resume") == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"mmlib: {path} holds") and said in error and error.count("\n") == 1
+        assert start(*words) == 2  # the run that is there is not overwritten, its words neither
+        assert WordTokenizer.load(path).words[2:] == ("sun", "rain")
+    path.write_text("[]")
+    assert start(*words, "--resume") == 2
+    assert "vocabulary.json is damaged or no vocabulary" in capsys.readouterr().err
+
+
+def test_the_vocabulary_is_that_of_the_training_texts(tmp_path):
+    from mmlib.command import check_vocabulary
+    from mmlib.data.samples_images import write_mvsa
+
+    root, out = write_mvsa(tmp_path / "mvsa", clips_per_class=5), tmp_path / "run"
+    check_vocabulary(out, SHIPPED["mvsa-single"](root, "val"), resume=False)
+    check_vocabulary(out, SHIPPED["mvsa-single"](root, "train"), resume=True)
+    lines = [json.loads(line) for line in (root / "train.jsonl").read_text().splitlines()]
+    texts = [json.dumps(line | {"text": "brand new words"}) + "\n" for line in lines]
+    (root / "train.jsonl").write_text("".join(texts))
+    with pytest.raises(ValueError, match=r"vocabulary\.json holds .* and is 'brand'; restore the"):
+        check_vocabulary(out, SHIPPED["mvsa-single"](root, "train"), resume=True)
+    numbers = SHIPPED["mvsa-single"](root, "train", tokenizer=lambda texts: torch.zeros(2, 2))
+    check_vocabulary(out, numbers, resume=True)  # not words: nothing to compare
 
 
 def test_tensorboard_is_an_extra(start, capsys, monkeypatch, tmp_path):
@@ -319,15 +366,31 @@ def test_killed_at_random_points_and_resumed(tmp_path):
         assert (whole / "scores.csv").read_bytes() == (killed / "scores.csv").read_bytes()
 
 
-def test_ctrl_c_saves_and_leaves(tmp_path):
-    """Once: the epoch is finished and saved. Twice: at once. Both resume to the same weights."""
-    command = [sys.executable, HERE / "killed_driver.py", tmp_path, "ctrl-c"]
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory):
+    """The folder of the runs that were sent signals, their exit statuses, and what they said."""
+    folder = tmp_path_factory.mktemp("signals")
+    command = [sys.executable, HERE / "killed_driver.py", folder, "signals"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    once, twice, resumed, resumed_twice = map(int, done.stdout.split())
-    assert (once, twice, resumed, resumed_twice) == (130, 130, 0, 0)
-    assert "finishing this epoch; again to leave at once" in done.stderr
-    assert "stopped; what was finished is kept, --resume goes on from there" in done.stderr
-    assert "Traceback" not in done.stderr
-    files = [tmp_path / name / "model.safetensors" for name in ("whole", "once", "twice")]
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    of_ctrl_c, of_sigterm = (list(map(int, line.split())) for line in done.stdout.splitlines())
+    return folder, of_ctrl_c, of_sigterm, done.stderr
+
+
+def test_ctrl_c_saves_and_leaves(signals):
+    """Once: the epoch is finished and saved. Twice: at once. Both resume to the same weights."""
+    folder, statuses, _, said = signals
+    assert statuses == [130, 130, 0, 0]  # once, twice, resumed, resumed
+    assert "finishing this epoch; again to leave at once" in said
+    files = [folder / name / "model.safetensors" for name in ("whole", "once", "twice")]
+    assert len({path.read_bytes() for path in files}) == 1
+
+
+def test_sigterm_leaves_at_once(signals):
+    """Sent to two processes, as torchrun does: one of them tells, and both resume."""
+    folder, _, statuses, said = signals
+    assert statuses == [130, 130, 0, 0]  # both, resumed, both
+    stopped = "stopped; what was finished is kept, --resume goes on from there"
+    assert said.count(stopped) == 2 + 1  # those of Ctrl-C, and one of the two
+    files = [folder / "two" / name / "model.safetensors" for name in ("whole", "ended")]
     assert len({path.read_bytes() for path in files}) == 1

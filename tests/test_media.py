@@ -103,11 +103,8 @@ def test_a_wav_from_a_pipe_declares_no_size(size, sound, tone):
     assert len(read_sound(path, RATE)) == RATE
 
 
-def test_silence_is_refused_only_where_said(sound):
-    path = sound(np.zeros(100))
-    assert not read_sound(path, RATE).any()
-    with pytest.raises(ValueError, match=r"a\.wav is silent: all 100 samples"):
-        read_sound(path, RATE, silence=False)
+def test_silence_is_a_sound_too(sound):
+    assert read_sound(sound(np.zeros(100)), RATE).equal(torch.zeros(100))
 
 
 @pytest.fixture
@@ -127,14 +124,15 @@ def picture(tmp_path):
 
 def test_a_picture_is_read_as_written(picture, rgb):
     x = read_image(picture(Image.fromarray(rgb)))
-    assert x.dtype == torch.uint8 and x.is_contiguous()
+    assert x.dtype == torch.uint8 and x.movedim(0, -1).is_contiguous()
     assert x.equal(torch.from_numpy(rgb).permute(2, 0, 1))
 
 
-def test_resizing_is_pils(picture, rgb):
+def test_resizing_is_pils_to_a_level(picture, rgb):
     x = read_image(picture(Image.fromarray(rgb)), (24, 12))
     wanted = Image.fromarray(rgb).resize((12, 24), Image.Resampling.BILINEAR)
-    assert x.equal(torch.from_numpy(np.array(wanted)).permute(2, 0, 1))
+    wanted = torch.from_numpy(np.array(wanted)).permute(2, 0, 1)
+    assert (x.int() - wanted.int()).abs().max() <= 1 and (x == wanted).float().mean() > 0.9
     assert read_image(picture(Image.fromarray(rgb)), 7).shape == (3, 7, 7)
 
 
@@ -236,6 +234,19 @@ def test_a_pickle_runs_nothing(tmp_path):
             read_array(tmp_path / "a.pkl")
 
 
+def test_the_shape_is_checked_before_anything_is_converted(tmp_path, monkeypatch):
+    """A file of a few bytes can stand for 16 GB: it is refused unread."""
+    with open(tmp_path / "a.npy", "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (2**16, 2**16)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(2**34 + 128)  # sparse: it takes no room
+    torch.save(torch.zeros(1).expand(2**16, 2**16), tmp_path / "a.pt")
+    monkeypatch.setattr(torch, "as_tensor", lambda *_: pytest.fail("converted"))
+    for name in ("a.npy", "a.pt"):
+        with pytest.raises(ValueError, match=rf"{name} has shape \(65536, 65536\); expected"):
+            read_array(tmp_path / name, (2, 3))
+
+
 def test_arrays_that_are_not_there_or_broken(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.npy is missing"):
         read_array(tmp_path / "a.npy")
@@ -250,6 +261,9 @@ def test_arrays_that_are_not_there_or_broken(tmp_path):
     np.save(tmp_path / "a.npy", np.array([np.inf]))
     with pytest.raises(ValueError, match="not finite"):
         read_array(tmp_path / "a.npy")
+    torch.save({"array": torch.ones(2, 3)}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt is no array that can be read"):
+        read_array(tmp_path / "a.pt", (2, 3))
     np.save(tmp_path / "a.npy", np.array(["text"]))
     with pytest.raises(ValueError, match="is no array"):
         read_array(tmp_path / "a.npy")

@@ -57,6 +57,14 @@ def test_wrong_channels_and_dimensions():
         TextEncoder(10)(torch.zeros(2, 3))
 
 
+def test_text_off_the_cpu_is_not_looked_at():
+    """On a GPU every look at a value makes the CPU wait; what is on "meta" has none to look at."""
+    encoder = TextEncoder(10).to("meta")
+    assert encoder(torch.zeros(2, 3, dtype=torch.int64, device="meta")).shape == (2, 64)
+    with pytest.raises(ValueError, match="whole-number tokens"):
+        encoder(torch.zeros(2, 3, device="meta"))
+
+
 @pytest.mark.parametrize("fusion", [ConcatFusion, LateFusion])
 def test_missing_modality(fusion, inputs):
     model = fusion(three_encoders(), 5)

@@ -1,5 +1,6 @@
 import pickle
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -7,10 +8,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as TF
 
-from mmlib.data import pairs
-from mmlib.data.pairs import UCF101, ModelNet40, NYUDepthV2, crop, shrink
+from mmlib.data import UCF101, ModelNet40, NYUDepthV2, nyud2, ucf101
 from mmlib.data.samples_images import write_modelnet40, write_nyud2, write_ucf101
-from mmlib.data.transforms import DRAWS, flips, normalise, unaligned
+from mmlib.data.transforms import DRAWS, IMAGENET, crop, flips, normalise, shrink, unaligned
 from mmlib.training import seeded
 
 SETS = {
@@ -100,8 +100,10 @@ class TestEach:
         assert index == 3 and target == data.target[3]
         for modality, x in inputs.items():
             torch.testing.assert_close(x, batch[modality][1])
-        with pytest.raises(IndexError):
-            data[len(data)]
+        for beyond in (len(data), -len(data) - 1):
+            with pytest.raises(IndexError, match=f"the split holds {len(data)} samples"):
+                data[beyond]
+        assert data[-1][2] == len(data) - 1
         assert sum(1 for _ in data) == len(data)
 
     def test_a_sample_depends_on_its_own_draws_alone(self, name, trees, draws):
@@ -149,8 +151,9 @@ class TestEach:
     def test_sources_are_the_files_read(self, name, trees, monkeypatch):
         data = SETS[name][1](trees[name], "test", cache=False)
         opened = []
-        read = pairs.read_image
-        monkeypatch.setattr(pairs, "read_image", lambda p, *a: opened.append(p) or read(p, *a))
+        module = sys.modules[SETS[name][1].__module__]
+        read = module.read_image
+        monkeypatch.setattr(module, "read_image", lambda p, *a: opened.append(p) or read(p, *a))
         data.take(torch.tensor([1]))
         assert opened == data.sources(1) and all(path.is_file() for path in opened)
 
@@ -184,7 +187,7 @@ def test_halves_are_left_and_right_in_pils_bicubic(copy):
         assert torch.equal(raw[modality][0], expected)
     finished = data.finish(raw)["depth"][0]
     whole = TF.resize(raw["depth"][0].float(), [224, 224], antialias=True) / 255
-    expected = TF.normalize(whole, *pairs.NYUD2_STATISTICS)
+    expected = TF.normalize(whole, *nyud2.STATISTICS)
     torch.testing.assert_close(finished, expected, atol=1.1 / 255 / 0.1474, rtol=0)  # one level
 
 
@@ -286,7 +289,7 @@ def test_flow_of_ten_frames_around_the_middle(trees):
     assert stacked.shape == (1, 20, 224, 224)
     for frame in (0, 9):
         assert torch.equal(stacked[:, 2 * frame : 2 * frame + 2], middle[:, :, frame])
-    mean, deviation = ([[[[255 * x]]] for x in s] for s in pairs.UCF101_STATISTICS)
+    mean, deviation = ([[[[255 * x]]] for x in s] for s in ucf101.STATISTICS)
     picture = raw["visual"][0, ..., 16:240, 58:282]
     expected = (picture - torch.tensor(mean)) / torch.tensor(deviation)
     torch.testing.assert_close(finished["visual"][0], expected)
@@ -304,7 +307,7 @@ def test_numbers_of_frames(trees):
     assert names == ["frame000002.jpg", "frame000006.jpg", "frame000010.jpg"]
     finished = balance.finish(raw)
     assert 0 <= finished["flow"].min() and finished["flow"].max() <= 1
-    expected = normalise(raw["visual"], *pairs.IMAGENET)
+    expected = normalise(raw["visual"], *IMAGENET)
     assert torch.equal(finished["visual"], expected)
 
 

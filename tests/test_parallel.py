@@ -84,6 +84,18 @@ def test_what_the_processes_share(two_processes):
     torch.testing.assert_close(out, alone["normalised"], rtol=1e-5, atol=1e-5)
 
 
+def test_processes_share_what_is_judged(two_processes, one_thread):
+    """A batch is read by one process, and all get the logits of one process, bit for bit."""
+    alone = parallel_worker.judged()
+    for size, batches in ((300, (3, 2)), (70, (1, 1)), (5, (1, 1))):  # with one batch, both read it
+        reads = tuple(int(found["judged"][size].pop("reads")) for found in two_processes)
+        assert reads == batches and int(alone[size].pop("reads")) == -(-size // 64)
+        for found in two_processes:
+            assert list(found["judged"][size]) == list(alone[size]) == ["audio", "visual", "fused"]
+            for name, logits in alone[size].items():
+                assert len(logits) == size and torch.equal(found["judged"][size][name], logits)
+
+
 def test_an_ordinary_run_is_left_alone():
     rows = torch.arange(6.0)
     assert whole_batch(rows) is rows and torch.equal(own_rows(rows), rows)

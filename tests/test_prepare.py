@@ -296,6 +296,34 @@ def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, d
     assert found == alone and len(alone) == 4 * 4  # three frames and a sound each
 
 
+def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
+    """Only the clips that the crash caught are done by one worker, and only they are blamed."""
+    pools = []
+
+    def in_pool(clips, workers):  # done in order, up to the first that crashes
+        pools.append((workers, [clip.id for clip in clips]))
+        for id in pools[-1][1]:
+            if id in ("c", "g"):
+                return
+            yield id, "broken" if id == "e" else ""
+
+    monkeypatch.setattr(module, "_in_pool", in_pool)
+    clips = [module.Clip(id, *3 * ["x"], 1.0, 3) for id in "abcdefghijkl"]
+    outcomes = dict(module._outcomes(clips, processes=3))
+    crashed = "the process that decoded it crashed"
+    failed = {"c": crashed, "e": "broken", "g": crashed}
+    assert outcomes == dict.fromkeys("abcdefghijkl", "") | failed
+    assert pools == [
+        (3, [*"abcdefghijkl"]),
+        (1, ["c", "d", "e"]),
+        (1, ["d", "e"]),
+        (3, [*"fghijkl"]),
+        (1, ["g", "h", "i"]),
+        (1, ["h", "i"]),
+        (3, ["j", "k", "l"]),
+    ]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_end_with_a_main_process_that_is_killed(cremad, driver):
     process = subprocess.Popen([*driver, cremad, "wait"], start_new_session=True)

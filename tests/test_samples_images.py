@@ -2,8 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmlib.data.mvsa import MVSASingle
-from mmlib.data.pairs import UCF101, ModelNet40, NYUDepthV2
+from mmlib.data import UCF101, ModelNet40, MVSASingle, NYUDepthV2
 from mmlib.data.samples_images import write_modelnet40, write_mvsa, write_nyud2, write_ucf101
 from mmlib.evaluation import linear_probe
 

@@ -373,13 +373,13 @@ def test_leaving_a_loop_over_batches_leaves_no_thread():
 
 def test_ahead_keeps_the_order_and_does_not_run_away():
     done = []
-    results = ahead(lambda x: done.append(x) or 2 * x, range(6), depth=2)
+    results = ahead(lambda x: done.append(x) or 2 * x, range(6), threads=1)
     assert not done  # before it is asked
     assert next(results) == 0
     assert list(results) == [2, 4, 6, 8, 10] and done == list(range(6))
 
     started = threading.Event()
-    waiting = ahead(lambda x: (started.set(), done.append(x)), range(100), depth=2)
+    waiting = ahead(lambda x: (started.set(), done.append(x)), range(100), threads=1)
     done.clear()
     next(waiting)
     waiting.close()

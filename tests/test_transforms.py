@@ -8,6 +8,8 @@ from torch.testing import assert_close
 from mmlib.data.transforms import (
     DRAWS,
     IMAGENET,
+    Buffers,
+    crop,
     finish_pictures,
     flips,
     normalise,
@@ -177,3 +179,40 @@ def test_a_gpu_gives_the_same_pictures(pictures, draws):
     here = finish_pictures(pictures, draws, 32)
     there = finish_pictures(pictures.cuda(), draws.cuda(), 32)
     assert_close(there.cpu(), here, atol=0.02, rtol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_is_not_waited_for(pictures, draws):
+    """PyTorch raises at whatever makes the CPU wait for what it has asked of the GPU."""
+    there, own = pictures.cuda(), draws.cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for luck in (None, own):
+            finish_pictures(there, luck, 32)
+            flip = None if luck is None else flips(luck)
+            normalise(crop(there, square_boxes(luck, B, H, W, 16), flip, 16), *IMAGENET)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_memory_is_used_again_once_nobody_holds_it():
+    buffers = Buffers()
+    first, second = buffers.empty(4, 3), buffers.empty(4, 3)
+    places = {first.data_ptr(), second.data_ptr()}
+    assert len(places) == 2
+    view = first.movedim(0, 1)[1:].fill_(7)
+    del first
+    assert buffers.empty(4, 3).data_ptr() not in places  # the view is still held
+    assert (view == 7).all()
+    del view, second
+    assert {buffers.empty(2, 3).data_ptr(), buffers.empty(4, 3).data_ptr()} <= places
+    many = [buffers.empty(50) for _ in range(Buffers.MOST + 2)]
+    assert len({x.data_ptr() for x in many}) == len(many)
+    assert len(buffers._kept) == Buffers.MOST
+
+
+def test_finished_batches_do_not_share_memory(pictures, draws):
+    buffers = Buffers()
+    batches = [finish_pictures(pictures, draws.roll(k, 0), 24, buffers=buffers) for k in range(9)]
+    for k, batch in enumerate(batches):
+        assert_close(batch, finish_pictures(pictures, draws.roll(k, 0), 24))

@@ -2,9 +2,11 @@
 
 from mmlib.data.av_digits import AVDigits
 from mmlib.data.clips import AVE, CremaD, KineticsSounds
+from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
-from mmlib.data.pairs import UCF101, ModelNet40, NYUDepthV2
+from mmlib.data.nyud2 import NYUDepthV2
 from mmlib.data.spectrograms import log_mel
+from mmlib.data.ucf101 import UCF101
 from mmlib.training import batches
 
 DATA = {  # as the command line names them

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torchaudio.functional import mu_law_decoding
 
@@ -242,6 +241,8 @@ def read_asset(name: str, sha256: str) -> bytes:
 @lru_cache(maxsize=1)
 def _scans() -> tuple[np.ndarray, np.ndarray]:
     """The 8x8 scans, `(1797, 8, 8)` in 0..16, and their digits."""
+    from sklearn.datasets import load_digits  # takes long to import; needed here alone
+
     digits = load_digits()
     return digits.images, digits.target
 

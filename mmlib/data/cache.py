@@ -1,4 +1,4 @@
-"""A cache beside the data: one safetensors file a clip, written whole, mapped when read."""
+"""A cache beside the data: one safetensors file a clip, written whole and read whole."""
 
 import errno
 import hashlib
@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from mmlib.data.lists import LONGEST_NAME
+from mmlib.files import replacing
 
-FORMAT = 1  # part of every recipe: raise it when what is stored under a recipe changes
+FORMAT = 2  # part of every recipe: raise it when what is stored under a recipe changes
 ABANDONED = 600  # seconds after which an unfinished file is from a process that was killed
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -38,6 +41,7 @@ class Cache:
         key = hashlib.sha256(self._recipe.encode()).hexdigest()[:16]
         self.folder = None if folder is None else Path(folder) / key
         self._prepared = self._gave_up = False
+        self._held: dict[str, _Held] = {}  # what this object has got
 
     def get(
         self, id: str, sources: Sequence[str | Path], make: Callable[[], dict[str, Tensor]]
@@ -50,13 +54,23 @@ class Cache:
         if self.folder is None:
             return make()
         # taken before the sources are read: one that changes meanwhile makes the entry stale
-        stamp = _stamp(id, sources)
-        entry = _read(self.path(id), stamp)
+        stamp, path = _stamp(id, sources), self.path(id)
+        content, entry = _read(path, stamp)
         if entry is None:
             entry = {name: x.contiguous() for name, x in make().items()}
+            content = save(entry, metadata=_metadata(stamp, entry))
             if not self._gave_up:
-                self._keep(self.path(id), save(entry, metadata={"stamp": stamp}))
+                self._keep(path, content)
+        self._held[id] = _Held(str(path), content, entry)
         return entry
+
+    def held(self, id: str) -> dict[str, Tensor] | None:
+        """Entry `id` if this object has got it before and it is still there, else `None`.
+
+        Its sources are not looked at again, which takes as long as the reading: for data that may
+        be taken to stay the same during a run.
+        """
+        return self._held[id].read() if id in self._held else None
 
     def path(self, id: str) -> Path:
         """The file of an entry."""
@@ -89,13 +103,8 @@ class Cache:
         self._prepared = True
 
     def _write(self, path: Path, content: bytes) -> None:
-        beside = self._unfinished / uuid.uuid4().hex
-        try:
+        with replacing(path, self._unfinished / uuid.uuid4().hex) as beside:
             beside.write_bytes(content)
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
 
     @property
     def _unfinished(self) -> Path:
@@ -122,15 +131,58 @@ def _stamp(id: str, sources: Sequence[str | Path]) -> str:
     return "\n".join(parts)
 
 
-def _read(path: Path, stamp: str) -> dict[str, Tensor] | None:
-    """An entry, if it is there, whole and of these sources."""
+class _Held:
+    """An entry that was read or written once: read again, it only has to begin alike."""
+
+    def __init__(self, path: str, content: bytes, entry: dict[str, Tensor]):
+        self.path, self.size = path, len(content)
+        self.header = _header(content)
+        described, start = json.loads(self.header[8:]), len(self.header)
+        self.form = []
+        for name, x in entry.items():
+            first, last = described[name]["data_offsets"]
+            self.form.append((name, x.dtype, x.shape, start + first, start + last))
+
+    def read(self) -> dict[str, Tensor] | None:
+        try:
+            content = np.fromfile(self.path, np.uint8)
+        except OSError:
+            return None
+        if len(content) != self.size or content[: len(self.header)].tobytes() != self.header:
+            return None
+        whole = torch.from_numpy(content)
+        return {
+            name: whole[start:end].view(dtype).view(shape)
+            for name, dtype, shape, start, end in self.form
+        }
+
+
+def _header(content: bytes) -> bytes:
+    """What a safetensors file says of its tensors, and before it how long that is, in 8 bytes."""
+    return content[: 8 + int.from_bytes(content[:8], "little")]
+
+
+def _read(path: Path, stamp: str) -> tuple[bytes, dict[str, Tensor]] | tuple[None, None]:
+    """An entry's file and its tensors, if it is there, whole and of these sources.
+
+    Not mapped: with several threads, mapping a file for every clip takes longer than copying it.
+    """
     try:
-        with safe_open(path, "pt") as file:
-            if (file.metadata() or {}).get("stamp") != stamp:
-                return None
-            return {name: file.get_tensor(name) for name in file.keys()}
+        content = path.read_bytes()
+        entry = load(content)
     except (OSError, SafetensorError):
-        return None
+        return None, None
+    metadata = json.loads(_header(content)[8:]).get("__metadata__")
+    return (content, entry) if metadata == _metadata(stamp, entry) else (None, None)
+
+
+def _metadata(stamp: str, entry: dict[str, Tensor]) -> dict[str, str]:
+    """What is written beside the tensors: of which sources they are, and what they must look like.
+
+    In one value, for several would come in any order, and the same entry is the same bytes.
+    """
+    form = [f"{name} {x.dtype} {tuple(x.shape)}" for name, x in sorted(entry.items())]
+    return {"stamp": "\n".join([stamp, *form])}
 
 
 def cache_folder(root: Path, cache: str | Path | bool | None) -> Path | None:

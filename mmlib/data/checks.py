@@ -10,9 +10,12 @@ from tqdm.auto import tqdm
 
 from mmlib.data.clip_lists import kinetics_folder, kinetics_names
 from mmlib.data.clips import AVE, CremaD, KineticsSounds
+from mmlib.data.folders import inner_folder
 from mmlib.data.lists import SPLITS, folder_of
+from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
-from mmlib.data.pairs import UCF101, ModelNet40, NYUDepthV2
+from mmlib.data.nyud2 import NYUDepthV2
+from mmlib.data.ucf101 import UCF101
 from mmlib.training import one_of
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
@@ -159,8 +162,9 @@ class Report(NamedTuple):
     """What `check_data` found; `str(report)` is what the command prints.
 
     `classes` are how many there are and should be; `problems` the errors that keep splits from
-    being opened; `missing` and `broken` what is wrong with samples, in their order; `opened` of
-    `samples` were read. With `strict`, counts that differ from the published ones are a fault.
+    being opened; `missing` and `broken` what is wrong with samples, in their order; `silent` are
+    sounds of zeros alone, which is no fault: CREMA-D has one. `opened` of `samples` were read. With
+    `strict`, counts that differ from the published ones are a fault.
     """
 
     name: str
@@ -170,6 +174,7 @@ class Report(NamedTuple):
     problems: tuple[str, ...]
     missing: tuple[str, ...]
     broken: tuple[str, ...]
+    silent: tuple[str, ...]
     opened: int
     samples: int
     advice: tuple[str, ...]
@@ -196,6 +201,10 @@ class Report(NamedTuple):
                 lines.append(f"Samples that {what}: {len(texts):,}; the first of them:")
                 lines += [f"  {text}" for text in texts[:SHOWN]]
         lines.append(f"Samples opened: {self.opened:,} of {self.samples:,}")
+        if self.silent:
+            what = "keep them, or take them out of the lists; the first of them"
+            lines.append(f"Note: silent sounds (zeros alone): {len(self.silent):,}; {what}:")
+            lines += [f"  silent: {text}" for text in self.silent[:SHOWN]]
         if not self.as_published:
             strict = "" if self.strict else ", which is no fault in a sample"
             lines.append(f"Counts differ from the published ones (*){strict}.")
@@ -214,8 +223,8 @@ def check_data(
     """Hold a data set against what is published of it, and look for files missing or broken.
 
     That every file is there and not empty is checked for all samples; 20 of a split are read, or
-    all with `thorough`. With `expected=False`, for a sample tree, counts may differ from the
-    published ones. Nothing is cached or changed.
+    all with `thorough`, which also tells the silent sounds among them. With `expected=False`, for a
+    sample tree, counts may differ from the published ones. Nothing is cached or changed.
 
     Raises `ValueError` for an unknown name and `FileNotFoundError` for a missing root; all else
     that is wrong stands in the report.
@@ -237,6 +246,7 @@ def check_data(
         problems=tuple(problems),
         missing=tuple(missing),
         broken=tuple(broken),
+        silent=tuple(text for look in looks.values() for text in look.silent),
         opened=sum(look.opened for look in looks.values()),
         samples=sum(map(len, splits.values())),
         advice=tuple(_advice(name, known, root, bool(problems), bool(missing), bool(broken))),
@@ -256,15 +266,16 @@ def _open(known: Known, root: Path) -> tuple[dict, list[str]]:
 
 
 class _Look(NamedTuple):
-    """What is missing of which sample of a split, what cannot be read, and how many were opened."""
+    """What is missing of which sample of a split, what cannot be read or heard; number opened."""
 
     missing: dict[int, str]
     broken: list[str]
+    silent: list[str]
     opened: int
 
 
 def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
-    missing, broken, opened = {}, [], 0
+    missing, broken, silent, opened = {}, [], [], 0
     step = 1 if thorough else max(len(data) / OPENED, 1)
     chosen = {int(k * step) for k in range(len(data)) if k * step < len(data)}
     for i in tqdm(range(len(data)), desc=title, unit="sample", disable=not progress, leave=False):
@@ -274,12 +285,14 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
                 missing[i] = text
             elif i in chosen:
                 opened += 1
-                data.take(torch.tensor([i]))
+                data.whole(i) if hasattr(data, "whole") else data.take(torch.tensor([i]))
+                if hasattr(data, "is_silent") and data.is_silent(i):
+                    silent.append(f"{data.ids[i]} ({data.files(i)['audio']})")
         except FileNotFoundError as error:
             missing[i] = str(error)
         except (OSError, ValueError) as error:
             broken.append(str(error))
-    return _Look(missing, broken, opened)
+    return _Look(missing, broken, silent, opened)
 
 
 def _absent(data, index: int) -> str:
@@ -347,7 +360,7 @@ def _advice(
     if problems:
         yield f"lists: {known.lists.replace('ROOT', str(root))}"
     if problems or missing:
-        inner = root / "AVE_Dataset" if (root / "AVE_Dataset").is_dir() else root
+        inner = inner_folder(root, "AVE_Dataset")
         command = f"python -m mmlib prepare {name} {root}"
         if known.videos and (inner / known.videos).is_dir():
             yield f"{command}, which makes frames and sound from {known.videos}"

@@ -1,12 +1,13 @@
 """Data sets of clips with sound and frames: CREMA-D, AVE and Kinetics-Sounds."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mmlib.data.base import FromFiles
 from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.clip_lists import (
     CREMAD_LABELS,
@@ -21,22 +22,24 @@ from mmlib.data.clip_lists import (
     list_folder,
     of_actors,
 )
+from mmlib.data.folders import inner_folder
 from mmlib.data.lists import SPLITS, Entry, carved, folder_of, without_repeats
 from mmlib.data.media import frame_names, read_array, read_image, read_sound
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
-from mmlib.data.transforms import DRAWS, finish_pictures
+from mmlib.data.transforms import DRAWS, Buffers, finish_pictures
 from mmlib.training import one_of, whole_number
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
 
 
-class Clips:
+class Clips(FromFiles):
     """What the three data sets share: a spectrogram and some frames of every clip of a list.
 
     `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
     `mmlib.data.spectrograms.RECIPES`, and `"visual"` `(B, 3, frames, S, S)` uint8, S = 8/7 `size`.
-    `finish` gives float32: the sound as it is, the frames cropped, flipped and normalised. Use one
-    of the subclasses; they say which files are read.
+    Whether a source has changed is looked at once in a run. `finish` gives float32: the sound as it
+    is, the frames cropped, flipped and normalised. Use one of the subclasses; they say which files
+    are read.
 
     A clip is cut into `frames` parts of equal length, and one frame of each is drawn in training;
     in evaluation it is the one at `REST` of the part. A clip with fewer frames than asked repeats
@@ -52,6 +55,7 @@ class Clips:
 
     def __init__(
         self,
+        root: Path,
         split: str,
         entries: Sequence[Entry],
         classes: Sequence[str],
@@ -63,33 +67,20 @@ class Clips:
         size: int,
         cache: Path | None,
     ):
-        self.split, self.classes = one_of("split", split, SPLITS), tuple(classes)
+        self.root, self.split = root, one_of("split", split, SPLITS)
+        self.classes = tuple(classes)
         self.audio = one_of("audio", audio, list(RECIPES))
         self.frames = whole_number("frames", frames, at_least=1)
         self.frames_from = one_of("frames_from", frames_from, ("segments", "first"))
         self.size = whole_number("size", size, at_least=1)
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        if not entries:
-            raise ValueError(f"split {split!r} of {pictures.parent} is empty; its lists hold none")
+        self._keep(entries)
         self._entries = list(entries)
-        self.ids = tuple(entry.id for entry in entries)
-        self.target = torch.tensor([entry.target for entry in entries])
         self._ending = _ending(self._sounds, self.ids)
         self._cache = Cache(cache, self._recipe())
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.split!r}, {len(self):,} clips, audio={self.audio!r})"
-
-    def __getitem__(self, index: int) -> tuple[dict[str, Tensor], Tensor, int]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index is {index}; the split holds {len(self)} clips")
-        index %= len(self)
-        inputs = self.finish(self.take(torch.tensor([index])))
-        return {m: x[0] for m, x in inputs.items()}, self.target[index], index
+        self._frames_of: dict[int, list[str]] = {}
+        self._buffers = Buffers()
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch of samples `index`, `(B,)`, on the CPU; see the class for its shapes.
@@ -103,14 +94,14 @@ class Clips:
             )
         side = _stored(self.size)
         audio = torch.empty(len(index), 1, *self._recipe_of_sound.shape, dtype=torch.float16)
-        visual = torch.empty(len(index), 3, self.frames, side, side, dtype=torch.uint8)
+        visual = torch.empty(len(index), self.frames, side, side, 3, dtype=torch.uint8)
         luck = [None] * len(index) if draws is None else draws[:, 5:].tolist()
         for row, i in enumerate(index.tolist()):
-            clip = self._clip(self._entries[i])
-            audio[row, 0] = clip["audio"]
-            for place, frame in enumerate(self._chosen(len(clip["visual"]), luck[row])):
-                visual[row, :, place] = clip["visual"][frame]
-        return {"audio": audio, "visual": visual}
+            audio[row, 0] = self._sound_of(self._entries[i])
+            names = self._names(i)
+            for place, frame in enumerate(self._chosen(len(names), luck[row])):
+                visual[row, place] = self._picture(self._entries[i].id, names[frame])
+        return {"audio": audio, "visual": visual.movedim(-1, 1)}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """What the model gets: `(B, 1, F, T)` and `(B, 3, frames, size, size)`, float32.
@@ -118,8 +109,14 @@ class Clips:
         With `draws`, all frames of a sample get the same random crop and flip; without, the whole
         picture. Works where the inputs are.
         """
-        visual = finish_pictures(inputs["visual"], draws, self.size)
+        visual = finish_pictures(inputs["visual"], draws, self.size, buffers=self._buffers)
         return {"audio": inputs["audio"].float(), "visual": visual}
+
+    def whole(self, index: int) -> dict[str, Tensor]:
+        """All that `take` may take of a clip: `(1, F, T)` and `(frames there, 3, S, S)`."""
+        entry, names = self._entries[index], self._names(index)
+        pictures = torch.stack([self._picture(entry.id, name) for name in names])
+        return {"audio": self._sound_of(entry).unsqueeze(0), "visual": pictures.movedim(-1, 1)}
 
     def files(self, index: int) -> dict[str, Path]:
         """Where a clip's sound (a file) and frames (a folder) belong, there or not."""
@@ -129,7 +126,8 @@ class Clips:
     def sources(self, index: int) -> list[Path]:
         """The files that a clip is made of: its sound, its frames' folder, and each frame."""
         entry = self._entries[index]
-        return list(map(Path, [self._sound(entry), *self._frames(entry)]))
+        folder = self._pictures / entry.id
+        return [Path(self._sound(entry)), folder, *(folder / name for name in self._listed(entry))]
 
     @property
     def sample_rate(self) -> int:
@@ -139,6 +137,10 @@ class Clips:
     def waveform(self, index: int) -> Tensor:
         """The sound of a clip, `(samples,)`, as it goes into the spectrogram."""
         return self._waveform(self._entries[index])
+
+    def is_silent(self, index: int) -> bool:
+        """Whether all of a clip's sound is 0; `False` for a stored spectrogram, which hides it."""
+        return self._ending not in STORED and not self.waveform(index).any()
 
     def audio_input(self, waveform: Tensor) -> Tensor:
         """What the audio encoder takes, made from sound: `(samples,)` to `(1, F, T)`."""
@@ -157,32 +159,43 @@ class Clips:
             "pictures": [self._pictures.name, _stored(self.size)],
         }
 
-    def _clip(self, entry: Entry) -> dict[str, Tensor]:
-        """All that is kept of a clip: `"audio"` `(F, T)`, `"visual"` `(frames there, 3, S, S)`."""
-        sound, (folder, *frames) = self._sound(entry), self._frames(entry)
+    def _cached(self, name: str, source: str, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` makes of a source: one tensor an entry, so that no more is read than used."""
+        entry = self._cache.held(name)
+        if entry is None:
+            entry = self._cache.get(name, [source], lambda: {"x": make()})
+        return entry["x"]
 
-        def make() -> dict[str, Tensor]:
-            side = _stored(self.size)
-            return {
-                "audio": self._spectrogram(entry).half(),
-                "visual": torch.stack([read_image(path, side) for path in frames]),
-            }
-
+    def _sound_of(self, entry: Entry) -> Tensor:
+        """The spectrogram, `(F, T)` float16."""
         name = f"{entry.id} {entry.start:g}-{entry.end:g}" if entry.end else entry.id
-        return self._cache.get(name, [sound, folder, *frames], make)
+        return self._cached(name, self._sound(entry), lambda: self._spectrogram(entry).half())
 
-    # paths are strings here, for they are made for every clip of every batch
-    def _sound(self, entry: Entry) -> str:
-        return f"{self._sounds}{os.sep}{entry.id}{self._ending}"
+    def _picture(self, clip: str, name: str) -> Tensor:
+        """A frame, `(S, S, 3)` bytes: with channels last it is resized three times as fast."""
+        path, side = f"{self._pictures}{os.sep}{clip}{os.sep}{name}", _stored(self.size)
+        return self._cached(f"{clip}/{name}", path, lambda: read_image(path, side).movedim(0, -1))
 
-    def _frames(self, entry: Entry) -> list[str]:
-        """A clip's folder, and its frames in order: the event's alone where its times are given."""
-        folder = f"{self._pictures}{os.sep}{entry.id}"
-        names = frame_names(folder)
+    def _names(self, index: int) -> list[str]:
+        """The frames of a clip; with a cache its folder is listed once in a run."""
+        if index in self._frames_of:
+            return self._frames_of[index]
+        names = self._listed(self._entries[index])
+        if self._cache.folder is not None:
+            self._frames_of[index] = names
+        return names
+
+    def _listed(self, entry: Entry) -> list[str]:
+        """A clip's frames in order: the event's alone where its times are given."""
+        names = frame_names(f"{self._pictures}{os.sep}{entry.id}")
         if entry.end and not _is_cut(self._pictures):
             first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
             names = names[first : max(int(entry.end), first + 1)]
-        return [folder, *[f"{folder}{os.sep}{name}" for name in names]]
+        return names
+
+    # a string, for it is made for every clip of every batch
+    def _sound(self, entry: Entry) -> str:
+        return f"{self._sounds}{os.sep}{entry.id}{self._ending}"
 
     def _spectrogram(self, entry: Entry) -> Tensor:
         if self._ending in STORED:
@@ -254,6 +267,7 @@ class CremaD(Clips):
             entries = without_repeats(path, cremad_entries(path), repeats)
             entries = entries if split == "test" else carved(entries, split)
         super().__init__(
+            root,
             split,
             entries,
             tuple(CREMAD_LABELS),
@@ -298,13 +312,14 @@ class AVE(Clips):
     ):
         root = folder_of(root, "the root of AVE")
         one_of("split", split, SPLITS)
-        root = root / "AVE_Dataset" if (root / "AVE_Dataset").is_dir() else root
+        root = inner_folder(root, "AVE_Dataset")
         folder = list_folder(root, lists, "data/AVE")
         texts = ave_lines(folder / "testSet.txt")
         classes = tuple(dict.fromkeys(fields[0] for _, fields in texts))
         path = folder / f"{split}Set.txt"
         entries = [ave_entry(path, number, fields, classes) for number, fields in ave_lines(path)]
         super().__init__(
+            root,
             split,
             without_repeats(path, entries, repeats),
             classes,
@@ -357,6 +372,7 @@ class KineticsSounds(Clips):
         entries, classes = kinetics_entries(path, tuple(classes))
         entries = without_repeats(path, entries, repeats)
         super().__init__(
+            root,
             split,
             entries if shipped or split == "test" else carved(entries, split),
             classes,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from torchaudio.transforms import Resample
@@ -22,12 +23,11 @@ MOST_PIXELS = 50_000_000
 STREAMED = 0x7FFFF000  # a wav written to a pipe declares about this size, or twice as much, or 0
 
 
-def read_sound(path: str | Path, sample_rate: int, silence: bool = True) -> Tensor:
+def read_sound(path: str | Path, sample_rate: int) -> Tensor:
     """A recording as `(samples,)` float32 at `sample_rate`; channels are averaged.
 
     Another rate is converted by torchaudio's windowed sinc. Raises `FileNotFoundError`, or
-    `ValueError` that names the file for one that is empty, cut short, no sound or not finite, and,
-    with `silence=False`, for one that is all zeros.
+    `ValueError` that names the file for one that is empty, cut short, no sound or not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -45,12 +45,9 @@ def read_sound(path: str | Path, sample_rate: int, silence: bool = True) -> Tens
         raise ValueError(f"{path} holds no sound, 0 samples; extract it again")
     if not RATES[0] <= rate <= RATES[1]:
         raise ValueError(f"{path} has {rate} samples a second; expected {RATES[0]} to {RATES[1]}")
-    waveform = torch.from_numpy(samples.mean(axis=1))
-    if not torch.isfinite(waveform).all():
+    if not np.isfinite(samples).all():
         raise ValueError(f"{path} holds values that are not finite; extract it again")
-    if not silence and not waveform.any():
-        raise ValueError(f"{path} is silent: all {len(waveform):,} samples are 0; extract it again")
-    return resampled(waveform, rate, sample_rate)
+    return resampled(torch.from_numpy(samples.mean(axis=1)), rate, sample_rate)
 
 
 def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
@@ -77,8 +74,9 @@ def _missing_bytes(log: str) -> int:
 def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> Tensor:
     """A picture as `(3, H, W)` uint8, resized to `size` (one side, or height and width) if given.
 
-    Grey, palette, CMYK and 16-bit pictures become RGB; resizing is bilinear with antialiasing and
-    does not keep the proportions. Raises `FileNotFoundError`, or `ValueError` that names the file
+    Grey, palette, CMYK and 16-bit pictures become RGB; resizing is bilinear with antialiasing, a
+    level (of 255) from PIL's at most, and does not keep the proportions. In memory the channels
+    come last. Raises `FileNotFoundError`, or `ValueError` that names the file
     for one that is broken or has more than 50 million pixels.
     """
     path = Path(path)
@@ -88,24 +86,23 @@ def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> T
         with Image.open(path) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
-            picture = _as_rgb(image)
-            if size is not None:
-                height, width = (size, size) if isinstance(size, int) else size
-                if picture.size != (width, height):
-                    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = np.array(picture)
+            pixels = torch.from_numpy(np.array(_as_rgb(image))).permute(2, 0, 1)  # (3, H, W)
     except Exception as error:  # PIL does not say what a broken file raises; its readers differ
         raise ValueError(
             f"{path} is no picture that can be read ({error}); extract it again"
         ) from (error)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()  # (H, W, 3) -> (3, H, W)
+    size = (size, size) if isinstance(size, int) else size
+    if size is None or pixels.shape[1:] == size:
+        return pixels
+    # to a level as PIL does it, in a fifth of the time
+    return F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits, which PIL would cut off at 255 and not scale
         grey = np.asarray(image).astype(np.float64) / 257
         image = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def frame_names(folder: str | Path) -> list[str]:
@@ -137,6 +134,7 @@ def _natural(name: str) -> list[str | int]:
 def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor:
     """A stored spectrogram, `.npy`, `.pkl` or `.pt`, as float32, `shape` checked if given.
 
+    The shape is checked before anything is converted, and of `.npy` before the numbers are read.
     Pickled files may hold numpy arrays and nothing else: what else a pickle could run is refused.
     Raises `FileNotFoundError`, or `ValueError` that names the file for one that is broken, not
     numbers, not finite or of another shape.
@@ -145,15 +143,22 @@ def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; put the stored spectrogram there")
     try:
-        array = _READERS[path.suffix](path.read_bytes())
-        array = torch.as_tensor(array).float()
+        stored = _READERS[path.suffix](path)
+        found = tuple(stored.shape)
+        array = _as_float(stored) if shape in (None, found) else None
     except Exception as error:  # a broken pickle may raise anything
         raise ValueError(f"{path} is no array that can be read ({error}); make it again") from error
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{path} has shape {tuple(array.shape)}; expected {shape}")
+    if array is None:
+        raise ValueError(f"{path} has shape {found}; expected {shape}")
     if not torch.isfinite(array).all():
         raise ValueError(f"{path} holds values that are not finite; make it again")
     return array
+
+
+def _as_float(stored: np.ndarray | Tensor) -> Tensor:
+    # a copy, as the pages of a file that is mapped read-only make no tensor
+    stored = np.array(stored) if isinstance(stored, np.memmap) else stored
+    return torch.as_tensor(stored).float()
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -171,7 +176,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 _READERS = {
-    ".npy": lambda content: np.load(io.BytesIO(content), allow_pickle=False),
-    ".pkl": lambda content: _ArraysOnly(io.BytesIO(content)).load(),
-    ".pt": lambda content: torch.load(io.BytesIO(content), weights_only=True),
+    ".npy": lambda path: np.load(path, mmap_mode="r", allow_pickle=False),
+    ".pkl": lambda path: _ArraysOnly(io.BytesIO(path.read_bytes())).load(),
+    ".pt": lambda path: torch.load(path, map_location="cpu", weights_only=True),
 }

@@ -9,9 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmlib.data.base import FromFiles
 from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.lists import (
     SPLITS,
+    Entry,
     bad_line,
     carve,
     folder_of,
@@ -21,9 +23,8 @@ from mmlib.data.lists import (
     without_repeats,
 )
 from mmlib.data.media import read_image
-from mmlib.data.pairs import SIDE, Pairs, crop, shrink
 from mmlib.data.text import WordTokenizer
-from mmlib.data.transforms import flips, normalise, square_boxes
+from mmlib.data.transforms import SIDE, crop, flips, normalise, shrink, square_boxes
 from mmlib.training import one_of, whole_number
 
 FEELINGS = ("negative", "neutral", "positive")
@@ -45,7 +46,7 @@ class Tweet(NamedTuple):
     number: int
 
 
-class MVSASingle(Pairs):
+class MVSASingle(FromFiles):
     """MVSA-Single: `"text"` `(B, length)` int64 and `"visual"` `(B, 3, 224, 224)`; 3 feelings.
 
     `root` holds `data/<id>.jpg` and `data/<id>.txt`; `lists` (`root` by default) one of three
@@ -100,10 +101,7 @@ class MVSASingle(Pairs):
             read = _read_qmf if self.layout == "qmf" else _read_mla
             self.classes, parts = read(lists, split)
         self._train, self._rows = parts["train"], parts[split]
-        if not self._rows:
-            raise ValueError(f"split {split!r} of {self.root} is empty; its lists hold none")
-        self.ids = tuple(row.id for row in self._rows)
-        self.target = torch.tensor([self.classes.index(row.label) for row in self._rows])
+        self._keep([Entry(row.id, self.classes.index(row.label), row.number) for row in self._rows])
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer

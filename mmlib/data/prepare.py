@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import chain
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -27,8 +28,10 @@ from mmlib.data.clip_lists import (
     kinetics_names,
     list_folder,
 )
+from mmlib.data.folders import inner_folder
 from mmlib.data.lists import folder_of, without_repeats
 from mmlib.data.media import PICTURES
+from mmlib.files import write_text
 from mmlib.training import one_of, whole_number
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".flv")
@@ -154,7 +157,7 @@ def _cremad(root: Path, fps: float) -> tuple[list[Clip], list[str]]:
 
 
 def _ave(root: Path, fps: float) -> tuple[list[Clip], list[str]]:
-    root = root / "AVE_Dataset" if (root / "AVE_Dataset").is_dir() else root
+    root = inner_folder(root, "AVE_Dataset")
     videos = _videos(root / "AVE", "the .mp4 videos of AVE")
     frames, sounds = root / f"{_folder(fps)}-SE", root / "AudioWAV"
     clips, missing = {}, []
@@ -260,33 +263,46 @@ def _run(
 def _outcomes(clips: list[Clip], processes: int) -> Iterator[tuple[str, str]]:
     """Id of every clip, as they end, and why it failed or nothing.
 
-    A decoder can crash, on a video or for want of memory, and take its process along. Then what is
-    left is done by one worker, in order, until it crashes too: that names the clip.
+    A decoder can crash, on a video or for want of memory, and takes the whole pool along. The clips
+    that were being decoded, the first of those left, are then done by one worker, which tells which
+    of them it was, and all others by a new pool.
     """
     if processes == 1:
         yield from ((clip.id, _prepare(clip)) for clip in clips)
         return
-    left, workers = {clip.id: clip for clip in clips}, processes
+    left = {clip.id: clip for clip in clips}
     while left:
-        try:
-            for id, reason in _in_pool(left.values(), min(workers, len(left))):
-                del left[id]
-                yield id, reason
-        except BrokenProcessPool:
-            if workers == 1:
-                id = next(iter(left))
-                del left[id]
-                yield id, "the process that decoded it crashed"
-            workers = processes if workers == 1 else 1
+        for id, reason in _in_pool(left.values(), min(processes, len(left))):
+            del left[id]
+            yield id, reason
+        for id, reason in _one_by_one(list(left.values())[:processes]):
+            del left[id]
+            yield id, reason
+
+
+def _one_by_one(clips: list[Clip]) -> Iterator[tuple[str, str]]:
+    """By one worker, in order: where it crashes, that names the clip, and another goes on."""
+    left = {clip.id: clip for clip in clips}
+    while left:
+        for id, reason in _in_pool(left.values(), 1):
+            del left[id]
+            yield id, reason
+        if left:
+            yield left.pop(next(iter(left))).id, "the process that decoded it crashed"
 
 
 def _in_pool(clips: Iterable[Clip], workers: int) -> Iterator[tuple[str, str]]:
+    """Those that end before a worker crashes, as they end; they are begun in the order given."""
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent) as pool:
-        futures = {pool.submit(_prepare, clip): clip.id for clip in clips}
+        futures = {}
         try:
+            with suppress(BrokenProcessPool):  # a worker may crash before all are handed over
+                for clip in clips:
+                    futures[pool.submit(_prepare, clip)] = clip.id
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    yield futures[future], future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -468,7 +484,5 @@ def _write_failures(path: Path, failed: list[Failure]) -> None:
     if not failed:
         path.unlink(missing_ok=True)
         return
-    beside = path.with_name(f"{path.name}.part")
     lines = [f"{failure.id}\t{' '.join(failure.reason.split())}\n" for failure in failed]
-    beside.write_text("".join(lines), encoding="utf-8")
-    beside.replace(path)
+    write_text(path, "".join(lines))

@@ -105,7 +105,8 @@ def _magnitude(sound: Tensor, how: Recipe) -> Tensor:
     """As `abs(librosa.stft(sound, n_fft=n_fft, hop_length=hop))`: centred, zeros on both sides."""
     window = torch.hann_window(how.n_fft, dtype=sound.dtype)
     size = {"n_fft": how.n_fft, "hop_length": how.hop, "win_length": how.n_fft}
-    return stft(sound, pad=0, window=window, power=1, normalized=False, pad_mode="constant", **size)
+    x = stft(sound, pad=0, window=window, power=None, normalized=False, pad_mode="constant", **size)
+    return (x.real.square() + x.imag.square()).sqrt()  # abs() takes four times as long
 
 
 def _power(sound: Tensor, how: Recipe) -> Tensor:

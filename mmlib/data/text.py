@@ -1,7 +1,6 @@
 """Text to whole numbers: the course's own words, or a Hugging Face model from a local folder."""
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mmlib.files import write_text
 from mmlib.training import whole_number
 
 PADDING, UNKNOWN = 0, 1
@@ -73,12 +73,8 @@ class WordTokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as JSON, beside first and then renamed."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
         content = {"length": self.length, "words": self.words[len(SPECIAL) :]}
-        beside.write_text(json.dumps(content, indent=0), encoding="utf-8")
-        os.replace(beside, path)
+        write_text(path, json.dumps(content, indent=0))
 
     @classmethod
     def load(cls, path: str | Path) -> "WordTokenizer":

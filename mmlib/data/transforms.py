@@ -6,14 +6,19 @@ Two pictures of one sample that get the same row are cropped and flipped alike.
 """
 
 import math
+import sys
 from collections.abc import Sequence
+from threading import Lock
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from mmlib.training import DRAWS
 
+SIDE = 224  # pixels of what a model gets
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of the channels
 
 
@@ -72,13 +77,6 @@ def resized_crop(
     `(B,)` bool. Bilinear with antialiasing, as torchvision's `resized_crop`; bytes on the CPU come
     out as whole numbers, as PIL's do. Raises `ValueError` for a box that leaves the picture.
     """
-    return _resized(pictures, boxes, size, flip).float()
-
-
-def _resized(
-    pictures: Tensor, boxes: Tensor, size: int | tuple[int, int], flip: Tensor | None = None
-) -> Tensor:
-    """`resized_crop` in the cheapest type: bytes on the CPU stay bytes, all else is float32."""
     if len(boxes) != len(pictures):
         raise ValueError(f"{len(boxes)} boxes for {len(pictures)} pictures; give one box a picture")
     if boxes.device.type == "cpu":  # elsewhere, looking at them would make the CPU wait
@@ -86,9 +84,9 @@ def _resized(
     size = (size, size) if isinstance(size, int) else tuple(size)
     x = pictures.flatten(1, -3)  # (B, ..., H, W) -> (B, n, H, W)
     if x.dtype == torch.uint8 and x.device.type == "cpu":
-        x = _one_by_one(x, boxes, size, flip)
+        x = _one_by_one(x, boxes, size, flip).float()
     else:
-        x = _at_once(x.float(), boxes.to(x.device, non_blocking=True), size, flip)
+        x = _at_once(x.float(), boxes, size, flip)
     return x.unflatten(1, pictures.shape[1:-2])
 
 
@@ -106,45 +104,142 @@ def _one_by_one(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
 def _at_once(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Tensor:
     """Two products with matrices, one a side, for the whole batch: what a GPU likes."""
     height, width = x.shape[-2:]
+    boxes = _sent(boxes, x.device)
     rows = _interpolation(boxes[:, 0], boxes[:, 2], height, size[0])  # (B, tall, H)
     columns = _interpolation(boxes[:, 1], boxes[:, 3], width, size[1])  # (B, wide, W)
     if flip is not None:
-        flip = flip.to(x.device, non_blocking=True)
-        columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+        columns = torch.where(_sent(flip, x.device)[:, None, None], columns.flip(1), columns)
     with torch.autocast(x.device.type, enabled=False):
         x = x.flatten(1, 2) @ columns.mT  # (B, n, H, W) -> (B, n * H, wide)
         return rows[:, None] @ x.unflatten(1, (-1, height))  # (B, n, tall, wide)
+
+
+def crop(pictures: Tensor, boxes: Tensor, flip: Tensor | None, side: int = SIDE) -> Tensor:
+    """Cut squares out of `(B, ..., H, W)` without resizing, and flip some: `(B, ..., side, side)`.
+
+    Of `boxes`, `(B, 4)`, the first two columns count, top and left; `flip` is `(B,)` bool.
+    """
+    boxes = _sent(boxes, pictures.device)
+    pixel = torch.arange(side, device=boxes.device)
+    rows, columns = boxes[:, :1] + pixel, boxes[:, 1:2] + pixel  # (B, side)
+    if flip is not None:
+        columns = torch.where(_sent(flip, boxes.device)[:, None], columns.flip(1), columns)
+    x = pictures.flatten(1, -3)  # (B, ..., H, W) -> (B, n, H, W)
+    x = x.gather(2, rows[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3]))
+    x = x.gather(3, columns[:, None, None, :].expand(-1, x.shape[1], side, -1))
+    return x.unflatten(1, pictures.shape[1:-2])
+
+
+def shrink(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """`(3, H, W)` bytes, scaled to cover `size`, height and width, and cut to it centrally."""
+    sides = picture.shape[-2:]
+    factor = max(least / side for side, least in zip(sides, size))
+    scaled = tuple(max(int(factor * side), least) for side, least in zip(sides, size))
+    if sides[0] != size[0] or sides[1] < size[1]:  # frames of the right height are only cut
+        picture = resize(picture, scaled, Image.Resampling.BILINEAR)
+    top, left = (round((side - least) / 2) for side, least in zip(picture.shape[1:], size))
+    return picture[:, top : top + size[0], left : left + size[1]].contiguous()
+
+
+def resize(picture: Tensor, size: tuple[int, int], method: Image.Resampling) -> Tensor:
+    """`(3, H, W)` bytes to `size`, height and width, by PIL, whose roundings the literature has."""
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())  # (3, H, W) -> (H, W, 3)
+    return torch.from_numpy(np.array(image.resize(size[::-1], method))).permute(2, 0, 1)
 
 
 def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
     """`(pictures / 255 - mean) / deviation`, the numbers a channel; `pictures` is `(B, C, ...)`."""
     shape = (1, -1) + (1,) * (pictures.dim() - 2)
     mean, deviation = (
-        torch.tensor(x, dtype=torch.float32).mul(255).to(pictures.device).view(shape)
+        _sent(torch.tensor(x, dtype=torch.float32).mul(255), pictures.device).view(shape)
         for x in (mean, deviation)
     )
     return (pictures - mean).div_(deviation)
 
 
+class Buffers:
+    """Memory for finished batches on the CPU, used again once nobody holds what was in it.
+
+    Fresh memory for a batch of pictures takes longer, page by page, than the work on them.
+    """
+
+    MOST = 6  # batches kept; those that a caller holds beyond get memory of their own
+
+    def __init__(self):
+        self._kept: list[np.ndarray] = []
+
+    def empty(self, *shape: int) -> Tensor:
+        """An uninitialised float32 tensor."""
+        count = math.prod(shape)
+        with _lock:
+            free = [x for x in self._kept if sys.getrefcount(x) == 3]  # the list's, x, the call's
+            for x in free:
+                if x.size >= count:
+                    return torch.from_numpy(x[:count]).view(shape)
+            self._kept = [x for x in self._kept if not any(x is other for other in free)]
+            if len(self._kept) == self.MOST:
+                return torch.empty(shape)
+            self._kept.append(np.empty(count, np.float32))
+            return torch.from_numpy(self._kept[-1][:count]).view(shape)
+
+
+_lock = Lock()
+
+
 def finish_pictures(
     pictures: Tensor,
     draws: Tensor | None = None,
-    size: int = 224,
+    size: int = SIDE,
     statistics: tuple[Sequence[float], Sequence[float]] = IMAGENET,
+    buffers: Buffers | None = None,
 ) -> Tensor:
     """What the model gets of `(B, 3, ..., H, W)` pictures: float32 `(B, 3, ..., size, size)`.
 
     With `draws` a random resized crop and a flip, the same for all frames of a sample; without, the
-    whole picture resized. Then the statistics of the channels, ImageNet's by default.
+    whole picture resized. Then the statistics of the channels, ImageNet's by default. Bytes on the
+    CPU are finished in memory from `buffers`.
     """
     height, width = pictures.shape[-2:]
-    if draws is not None:
-        x = _resized(pictures, random_boxes(draws, height, width), size, flips(draws))
-    elif (height, width) != (size, size):
-        x = _resized(pictures, whole_boxes(len(pictures), height, width), size)
+    if draws is None and (height, width) == (size, size):
+        return normalise(pictures, *statistics)
+    if draws is None:
+        boxes, flip = whole_boxes(len(pictures), height, width), None
     else:
-        x = pictures
-    return normalise(x, *statistics)
+        boxes, flip = random_boxes(draws, height, width), flips(draws)
+    if pictures.dtype == torch.uint8 and pictures.device.type == "cpu":
+        return _finished_rows(pictures, boxes, size, flip, statistics, buffers or Buffers())
+    return normalise(resized_crop(pictures, boxes, size, flip), *statistics)
+
+
+def _finished_rows(
+    pictures: Tensor,
+    boxes: Tensor,
+    size: int,
+    flip: Tensor | None,
+    statistics: tuple,
+    buffers: Buffers,
+) -> Tensor:
+    """`finish_pictures` of bytes on the CPU, picture by picture: each stays in the CPU's cache."""
+    frames = pictures.shape[2:-2]  # may be empty
+    x = pictures.flatten(2, -3) if frames else pictures.unsqueeze(2)  # (B, 3, n, H, W)
+    x = x.movedim(1, -1)  # -> (B, n, H, W, 3)
+    result = buffers.empty(*x.shape[:2], size, size, 3)
+    # as long as a row of pixels: numbers a channel alone are subtracted six times as slowly
+    mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in statistics)
+    for row, (top, left, tall, wide) in enumerate(boxes.tolist()):
+        cut = x[row, :, top : top + tall, left : left + wide].movedim(-1, 1)  # (n, 3, tall, wide)
+        cut = F.interpolate(cut, (size, size), mode="bilinear", antialias=True)
+        cut = cut.flip(-1) if flip is not None and flip[row] else cut
+        result[row].copy_(cut.movedim(1, -1)).sub_(mean).div_(deviation)
+    result = result.movedim(-1, 1)  # (B, 3, n, size, size)
+    return result.unflatten(2, frames) if frames else result[:, :, 0]
+
+
+def _sent(x: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on a device; to a GPU from pinned memory, which the CPU need not wait for."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        return x.contiguous().pin_memory().to(device, non_blocking=True)
+    return x.to(device)
 
 
 def _placed(draws: Tensor, tall: Tensor, wide: Tensor, height: int, width: int) -> Tensor:

@@ -1,0 +1,144 @@
+"""ModelNet40: an object, seen from the front and from behind."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from mmlib.data.base import FromFiles
+from mmlib.data.cache import Cache, cache_folder
+from mmlib.data.folders import class_folders, inner_folder, picture_names
+from mmlib.data.lists import (
+    SPLITS,
+    Entry,
+    bad_line,
+    carved,
+    folder_of,
+    known_label,
+    read_lines,
+    safe_id,
+    whole_label,
+    without_repeats,
+)
+from mmlib.data.media import read_image
+from mmlib.data.transforms import SIDE, finish_pictures, unaligned
+from mmlib.training import one_of
+
+VIEWS = 12
+_FOLDER = "modelnet40_images_new_12x"
+_FRONT = "_v001.png"
+
+
+class ModelNet40(FromFiles):
+    """ModelNet40 seen from the front and from behind: `"front"`, `"rear"`, `(B, 3, 224, 224)`.
+
+    `root` holds `modelnet40_images_new_12x/<class>/<train|test>/<class>_0001.obj.shaded_v001.png`
+    (or is that folder), twelve views of each object, 30 degrees apart: v001 is the front, v007 the
+    rear. `lists` is a folder with DI-MML's `train.txt` and `test.txt` (`path<TAB>label`, front
+    views only; what stands before `modelnet40_images_new_12x/` is ignored); by default they are
+    used if `root` holds them, otherwise the folders are walked. Labels follow the alphabetical
+    order of the classes. Validation is a tenth of `train`, class by class, always the same.
+
+    Training crops, resizes and flips at random, both views alike; with `aligned=False` each view on
+    its own, as in DI-MML (commit 83b9b7a). `views="random"` draws the front view of v001 to v006
+    and the rear view of v007 to v012 in training, after ReconBoost (commit 441eb51), which takes
+    two of 180 renders, at test time too; here evaluation keeps to v001 and v007.
+
+    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `FileNotFoundError` for a missing root, list or folder and, when it is read, view; `ValueError`
+    for an unknown split or choice of views, a bad list line (with file and line) or a broken view.
+    """
+
+    modalities = ("front", "rear")
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        *,
+        lists: str | Path | None = None,
+        views: str = "fixed",
+        aligned: bool = True,
+        cache: str | Path | None | bool = None,
+    ):
+        self.split, self.aligned = one_of("split", split, SPLITS), aligned
+        self.views = one_of("views", views, ("fixed", "random"))
+        what = "the folder of ModelNet40, with modelnet40_images_new_12x in it"
+        self.root = folder_of(root, what)
+        self._folder = inner_folder(self.root, _FOLDER)
+        if lists is None and (self.root / "train.txt").is_file():
+            lists = self.root
+        name = "test" if split == "test" else "train"
+        if lists is None:
+            self.classes = class_folders(self._folder, within="train")
+            entries = self._walk(name)
+        else:
+            folder_of(lists, "the lists of ModelNet40: train.txt, test.txt")
+            self.classes = _classes_of_list(Path(lists) / "train.txt")
+            entries = _read_list(Path(lists) / f"{name}.txt", self.classes)
+        self._keep(entries if split == "test" else carved(entries, split))
+        self._cache = Cache(cache_folder(self.root, cache), {"data": "modelnet40", "size": SIDE})
+
+    def sources(self, index: int) -> list[Path]:
+        """The views of an object that may be shown: the front ones, then the rear ones."""
+        views = (1, 7) if self.views == "fixed" else range(1, VIEWS + 1)
+        return [self._view(index, view) for view in views]
+
+    def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
+        """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
+        own = {"front": draws, "rear": draws}
+        if draws is not None and not self.aligned:
+            own["rear"] = unaligned(draws)
+        return {m: finish_pictures(x, own[m], SIDE) for m, x in inputs.items()}
+
+    def _walk(self, split: str) -> list[Entry]:
+        entries = []
+        for label, name in enumerate(self.classes):
+            folder = folder_of(self._folder / name / split, f"the {split} views of {name}")
+            views = [view for view in picture_names(folder, (".png",)) if view.endswith(_FRONT)]
+            if not views:
+                raise ValueError(f"{folder} holds no view that ends in {_FRONT}; render it again")
+            entries += [
+                Entry(f"{name}/{split}/{view.removesuffix(_FRONT)}", label, 0) for view in views
+            ]
+        return entries
+
+    def _view(self, index: int, view: int) -> Path:
+        return self._folder / f"{self.ids[index]}_v{view:03d}.png"
+
+    def _read(self, index: int, draws: Tensor | None) -> dict[str, Tensor]:
+        front, rear = 1, 7
+        if self.views == "random" and draws is not None:
+            front, rear = (first + int(x * 6) for first, x in zip((1, 7), draws[5:7].tolist()))
+        return {"front": self._picture(index, front), "rear": self._picture(index, rear)}
+
+    def _picture(self, index: int, view: int) -> Tensor:
+        path = self._view(index, view)
+        id = f"{self.ids[index]}_v{view:03d}"
+        return self._cache.get(id, [path], lambda: {"picture": read_image(path, SIDE)})["picture"]
+
+
+def _split_line(path: Path, number: int, text: str) -> tuple[str, str, str]:
+    """A line of a ModelNet40 list: class, id and label."""
+    listed, tab, label = text.partition("\t")
+    below = listed.replace("\\", "/").rpartition(f"{_FOLDER}/")[2]
+    parts = safe_id(path, number, below, nested=True).split("/")
+    if not tab or len(parts) != 3 or not below.endswith(_FRONT):
+        expected = f"'{_FOLDER}/class/train/class_0001.obj.shaded{_FRONT}', a tab and a label"
+        raise bad_line(path, number, text, expected)
+    return parts[0], below.removesuffix(_FRONT), label.strip()
+
+
+def _classes_of_list(path: Path) -> tuple[str, ...]:
+    return tuple(sorted({_split_line(path, *line)[0] for line in read_lines(path)}))
+
+
+def _read_list(path: Path, classes: tuple[str, ...]) -> list[Entry]:
+    entries = []
+    for number, text in read_lines(path):
+        name, id, label = _split_line(path, number, text)
+        place = known_label(path, number, name, classes)
+        if whole_label(path, number, label, len(classes)) != place:
+            expected = f"label {place}: {name} is that in the alphabetical order of the classes"
+            raise bad_line(path, number, text, expected)
+        entries.append(Entry(id, place, number))
+    return without_repeats(path, entries)

@@ -1,0 +1,30 @@
+"""Files that are whole at any moment: written beside their place and then renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
+    """Where to write what becomes `path` when the block ends: `<path>.part`, or `beside` if given.
+
+    Until then `path` is what it was; a block that fails leaves nothing. Folders are made. Processes
+    that may write one file at a time give each their own `beside`, on the same file system.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = beside or path.with_name(path.name + ".part")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8; see `replacing`."""
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
