@@ -1,12 +1,12 @@
 """All methods side by side, from the tables of `assets/results/`: the README's table and figure."""
 
-import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
+from mmlib.files import replacing, write_text
 from mmlib.plotting import set_style
 
 TEST_TABLES = ("baselines", "valuation", "boosting", "detached", "gap", "cal", "combinations")
@@ -121,10 +121,9 @@ def draw_bench(table: pd.DataFrame, path: Path) -> None:
     axes[1].set(xlabel="accuracy lost to noise (%)", xlim=(0, 30))
     for label, control in zip(axes[0].get_yticklabels(), table["control"], strict=True):
         label.set(fontsize=10 if control else 12, color="0.4" if control else "0.1")
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path.with_suffix(".part.png"), dpi=110)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format="png")
     plt.close(figure)
-    os.replace(path.with_suffix(".part.png"), path)
 
 
 def write_bench(folder: Path) -> None:
@@ -136,6 +135,4 @@ def write_bench(folder: Path) -> None:
         return
     before, rest = text.split(START)
     _, after = rest.split(END)
-    beside = readme.with_suffix(".part")
-    beside.write_text(f"{before}{START}\n{markdown(table)}\n{END}{after}", encoding="utf-8")
-    os.replace(beside, readme)
+    write_text(readme, f"{before}{START}\n{markdown(table)}\n{END}{after}")

@@ -27,6 +27,7 @@ from mmlib.bench import METHODS, TEST_TABLES, write_bench
 from mmlib.data import AVDigits
 from mmlib.data.corruptions import corrupt
 from mmlib.encoders import SmallCNN
+from mmlib.files import replacing, write_text
 from mmlib.methods import make_method
 from mmlib.methods.gap import Gap
 from mmlib.plotting import modality_style, set_style
@@ -323,9 +324,8 @@ def run(
     history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
     if weights:
         trained.optimizer.state.clear()  # momentum is of no use any more
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(trained.state_dict(), weights.with_suffix(".part"))
-        os.replace(weights.with_suffix(".part"), weights)
+        with replacing(weights) as beside:
+            torch.save(trained.state_dict(), beside)
     val = _data("val", scenario, seed)
     if split == "val":
         scores = score(trained, train, val) | first
@@ -510,12 +510,9 @@ def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
             ax.text(x, top, f"{mean:.0f} %", ha="center", fontsize=13, weight="bold")
         ax.set(title=title, ylabel=f"{label} on test (%)", xlim=(-0.5, 1.5), ylim=(0, 105))
         ax.set(xticks=(0, 1), xticklabels=("trained together\nwith the sound", f"trained {name}"))
-    beside = folder / "phenomenon.part.png"
-    figure.savefig(beside, dpi=110)
+    with replacing(folder.parent / "figures" / "phenomenon.png") as beside:
+        figure.savefig(beside, dpi=110, format="png")
     plt.close(figure)
-    target = folder.parent / "figures" / "phenomenon.png"
-    target.parent.mkdir(exist_ok=True)
-    os.replace(beside, target)
 
 
 def choose(tuning: pd.DataFrame) -> dict[str, dict]:
@@ -572,7 +569,6 @@ def _start_worker() -> None:
 
 def _save(path: Path, rows: list[dict], split: str) -> None:
     """Write the table and what it was made with, beside first and then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     packages = ("torch", "torchvision", "torchaudio", "numpy", "scikit-learn")
     made_with = {
         "command": "make tuning" if split == "val" else "make results",
@@ -583,10 +579,5 @@ def _save(path: Path, rows: list[dict], split: str) -> None:
         "processor": platform.machine(),
         "cores": os.cpu_count(),
     }
-    for target, text in (
-        (path, pd.DataFrame(rows).to_csv(index=False)),
-        (path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n"),
-    ):
-        beside = target.with_name(target.name + ".part")
-        beside.write_text(text)
-        os.replace(beside, target)
+    write_text(path, pd.DataFrame(rows).to_csv(index=False))
+    write_text(path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n")
