@@ -25,7 +25,7 @@ from mmlib.checkpoints import open_checkpoint, save_epoch
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
 
 Inputs = dict[str, Tensor]
-READERS = min(4, os.cpu_count() or 1)  # threads that read batches ahead
+READERS = 2  # threads that read batches ahead; more wait for each other
 DRAWS = 8  # random numbers that decide what a sample undergoes in an epoch
 
 
