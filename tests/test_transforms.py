@@ -1,5 +1,7 @@
 """Crop, flip, resize, normalise: torchvision's numbers, a whole batch at once, out of draws."""
 
+import pickle
+
 import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
@@ -209,6 +211,7 @@ def test_memory_is_used_again_once_nobody_holds_it():
     many = [buffers.empty(50) for _ in range(Buffers.MOST + 2)]
     assert len({x.data_ptr() for x in many}) == len(many)
     assert len(buffers._kept) == Buffers.MOST
+    assert not pickle.loads(pickle.dumps(buffers))._kept
 
 
 def test_finished_batches_do_not_share_memory(pictures, draws):

@@ -168,6 +168,9 @@ class Buffers:
     def __init__(self):
         self._kept: list[np.ndarray] = []
 
+    def __reduce__(self):
+        return Buffers, ()  # a copy, as worker processes get one, has memory of its own
+
     def empty(self, *shape: int) -> Tensor:
         """An uninitialised float32 tensor."""
         count = math.prod(shape)
