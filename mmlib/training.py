@@ -2,7 +2,8 @@
 
 A data set is whole in memory, with `inputs`, a dict of tensors; or it is read as it is needed: then
 `take(index, draws)` gives a raw batch on the CPU and `finish(inputs, draws)`, where the batch goes
-to, what the model gets. `draws` are `DRAWS` uniform numbers a sample; `None` means evaluation.
+to, what the model gets; several threads may call them at a time. `draws` are `DRAWS` uniform
+numbers a sample; `None` means evaluation.
 Checkpoints are in `mmlib.checkpoints`, how several processes share a batch is in `mmlib.parallel`.
 """
 
