@@ -2,7 +2,8 @@
 
 A data set is whole in memory, with `inputs`, a dict of tensors; or it is read as it is needed: then
 `take(index, draws)` gives a raw batch on the CPU and `finish(inputs, draws)`, where the batch goes
-to, what the model gets. `draws` are `DRAWS` uniform numbers a sample; `None` means evaluation.
+to, what the model gets; several threads may call them at a time. `draws` are `DRAWS` uniform
+numbers a sample; `None` means evaluation.
 Checkpoints are in `mmlib.checkpoints`, how several processes share a batch is in `mmlib.parallel`.
 """
 
@@ -25,7 +26,7 @@ from mmlib.checkpoints import open_checkpoint, save_epoch
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
 
 Inputs = dict[str, Tensor]
-READERS = min(4, os.cpu_count() or 1)  # threads that read batches ahead
+READERS = 2  # threads that read batches ahead; more wait for each other
 DRAWS = 8  # random numbers that decide what a sample undergoes in an epoch
 
 

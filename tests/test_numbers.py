@@ -20,6 +20,11 @@ OTHERS = {
         "0.1": "the rate",
     },
     "06_cal_with_aib": {"0.9": "the memory", "0.75": "a step by hand"},
+    "08_real_data": {
+        "2.31": "an issue's",
+        "0.38": "an issue's",
+        "0.02": "two points, as a share",
+    },
 }
 
 

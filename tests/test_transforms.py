@@ -206,6 +206,7 @@ def test_memory_is_used_again_once_nobody_holds_it():
     assert (view == 7).all()
     del view, second
     assert {buffers.empty(2, 3).data_ptr(), buffers.empty(4, 3).data_ptr()} <= places
+    assert buffers.empty(1, 3).data_ptr() not in places  # too small for it
     many = [buffers.empty(50) for _ in range(Buffers.MOST + 2)]
     assert len({x.data_ptr() for x in many}) == len(many)
     assert len(buffers._kept) == Buffers.MOST

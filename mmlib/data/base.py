@@ -15,7 +15,7 @@ class FromFiles:
     A data set sets `modalities`, `classes`, `root` and `split`, and by `_keep` `ids` and `target`
     `(N,)`. It says how to read sample i, `_read(i, draws)` with `(DRAWS,)` draws or `None`, how to
     finish a batch (crop, flip, normalise) on the device where it is, `finish(inputs, draws)`, and
-    where its files are, `sources(i)`.
+    where its files are, `sources(i)`. Several threads may call them at a time.
     """
 
     modalities: tuple[str, str]

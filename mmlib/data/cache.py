@@ -1,4 +1,4 @@
-"""A cache beside the data: one safetensors file a clip, written whole and read whole."""
+"""A cache beside the data: one safetensors file an entry, written whole and read whole."""
 
 import errno
 import hashlib
@@ -31,9 +31,9 @@ class Cache:
 
     `recipe` holds all that the content depends on besides the sources: names, numbers and lists of
     them. An entry knows the size and the time of change (nanoseconds) of its sources; one that is
-    stale, cut short or garbage is made again. Entries are written under another name and renamed,
-    so several processes may fill one cache and may be killed. A folder that cannot be written to
-    gives one warning; what it holds is still read.
+    stale, cut short or garbage is made again (but see `held`). Entries are written under another
+    name and renamed, so several processes may fill one cache and may be killed. A folder that
+    cannot be written to gives one warning; what it holds is still read.
     """
 
     def __init__(self, folder: str | Path | None, recipe: Mapping):
@@ -58,9 +58,10 @@ class Cache:
         content, entry = _read(path, stamp)
         if entry is None:
             entry = {name: x.contiguous() for name, x in make().items()}
+            if self._gave_up:
+                return entry
             content = save(entry, metadata=_metadata(stamp, entry))
-            if not self._gave_up:
-                self._keep(path, content)
+            self._keep(path, content)
         self._held[id] = _Held(str(path), content, entry)
         return entry
 

@@ -37,9 +37,9 @@ class Clips(FromFiles):
 
     `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
     `mmlib.data.spectrograms.RECIPES`, and `"visual"` `(B, 3, frames, S, S)` uint8, S = 8/7 `size`.
-    Whether a source has changed is looked at once in a run. `finish` gives float32: the sound as it
-    is, the frames cropped, flipped and normalised. Use one of the subclasses; they say which files
-    are read.
+    Whether a source has changed is looked at once in a run, and a frame is opened when it is first
+    drawn: `check-data --thorough` opens all. `finish` gives float32: the sound as it is, the frames
+    cropped, flipped and normalised. Use one of the subclasses; they say which files are read.
 
     A clip is cut into `frames` parts of equal length, and one frame of each is drawn in training;
     in evaluation it is the one at `REST` of the part. A clip with fewer frames than asked repeats
@@ -52,6 +52,7 @@ class Clips(FromFiles):
 
     modalities = ("audio", "visual")
     REST = 0.5
+    _buffers = Buffers()  # one for all: one split is read at a time
 
     def __init__(
         self,
@@ -80,7 +81,6 @@ class Clips(FromFiles):
         self._ending = _ending(self._sounds, self.ids)
         self._cache = Cache(cache, self._recipe())
         self._frames_of: dict[int, list[str]] = {}
-        self._buffers = Buffers()
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch of samples `index`, `(B,)`, on the CPU; see the class for its shapes.

@@ -109,6 +109,7 @@ class HuggingFaceTokenizer:
         self._tokenizer = _from_folder("AutoTokenizer", folder)
         if self._tokenizer.pad_token_id is None:
             raise ValueError(f"{folder} holds a tokenizer without padding; set its pad_token")
+        self([""])  # the first call changes the tokenizer's settings, which two threads must not
 
     def __len__(self) -> int:
         return len(self._tokenizer)

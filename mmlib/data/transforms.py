@@ -160,7 +160,8 @@ def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float
 class Buffers:
     """Memory for finished batches on the CPU, used again once nobody holds what was in it.
 
-    Fresh memory for a batch of pictures takes longer, page by page, than the work on them.
+    Fresh memory for a batch of pictures takes longer, page by page, than the work on them. What is
+    kept is not given back before the process ends.
     """
 
     MOST = 6  # batches kept; those that a caller holds beyond get memory of their own
@@ -172,18 +173,21 @@ class Buffers:
         """An uninitialised float32 tensor."""
         count = math.prod(shape)
         with _lock:
-            free = [x for x in self._kept if sys.getrefcount(x) == 3]  # the list's, x, the call's
+            free = [x for x in self._kept if sys.getrefcount(x) == _FREE]
             for x in free:
-                if x.size >= count:
+                if count <= x.size <= 2 * count:
                     return torch.from_numpy(x[:count]).view(shape)
-            self._kept = [x for x in self._kept if not any(x is other for other in free)]
             if len(self._kept) == self.MOST:
-                return torch.empty(shape)
+                if not free:
+                    return torch.empty(shape)
+                self._kept = [x for x in self._kept if x is not free[0]]
             self._kept.append(np.empty(count, np.float32))
             return torch.from_numpy(self._kept[-1][:count]).view(shape)
 
 
 _lock = Lock()
+# what is counted of an object in a list that nobody else holds; it depends on Python's version
+_FREE = [sys.getrefcount(x) for x in [object()]][0]
 
 
 def finish_pictures(
