@@ -268,14 +268,15 @@ def of_split(scores: dict[str, float], split: str) -> dict[str, float]:
 def stopping_cleanly():
     """SIGTERM, which `torchrun` and schedulers send before they kill, ends the run as Ctrl-C does.
 
-    That is at once: the state of the last whole epoch is there already. Of several processes the
-    first one tells it. All leave their group at the end.
+    It does not wait for the epoch: the state of the last whole one is there already. Of several
+    processes the first one tells it. All leave their group at the end.
     """
     asked = []
 
     def stop(number, frame):
-        asked.append(True)
-        raise KeyboardInterrupt
+        if not asked:  # a second one must not break off the leaving
+            asked.append(True)
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -77,8 +77,8 @@ class TextEncoder(nn.Module):
     """Mean of word vectors, then one hidden layer: token numbers `(B, L)` to `(B, features)`.
 
     Token 0 is padding and counts for nothing; a text of padding alone gives the layer of a zero
-    vector. Raises `ValueError` for tokens that are not whole numbers in 0..vocabulary - 1; on a GPU
-    the embedding stops the program at one out of that range.
+    vector. Raises `ValueError` for tokens that are not whole numbers in 0..vocabulary - 1 (their
+    range is looked at on the CPU only).
     """
 
     def __init__(self, vocabulary: int, features: int = 64):
@@ -88,19 +88,27 @@ class TextEncoder(nn.Module):
         self.layer = nn.Sequential(nn.Linear(features, features), nn.ReLU())
 
     def forward(self, tokens: Tensor) -> Tensor:
-        if tokens.dim() != 2 or tokens.dtype not in (torch.int32, torch.int64):
-            raise ValueError(
-                f"text is {tokens.dtype} of shape {tuple(tokens.shape)}; "
-                "give whole-number tokens of shape (batch, length)"
-            )
-        # on a GPU this look would stop the stream at every step; the embedding checks there
-        if tokens.device.type == "cpu" and tokens.numel():
-            low, high = int(tokens.min()), int(tokens.max())
-            if low < 0 or high >= self.vocabulary:
-                raise ValueError(
-                    f"tokens go from {low} to {high}; the vocabulary holds 0..{self.vocabulary - 1}"
-                )
+        check_tokens(tokens, self.vocabulary)
         return self.layer(self.words(tokens))
+
+
+def check_tokens(tokens: Tensor, vocabulary: int) -> None:
+    """Raises `ValueError` unless tokens are whole numbers, `(batch, length)`, below `vocabulary`.
+
+    Their range is only looked at on the CPU: a look would make it wait for a GPU at every step.
+    There CUDA's embedding stops the program.
+    """
+    if tokens.dim() != 2 or tokens.dtype not in (torch.int32, torch.int64):
+        raise ValueError(
+            f"text is {tokens.dtype} of shape {tuple(tokens.shape)}; "
+            "give whole-number tokens of shape (batch, length)"
+        )
+    if tokens.device.type == "cpu" and tokens.numel():
+        low, high = int(tokens.min()), int(tokens.max())
+        if low < 0 or high >= vocabulary:
+            raise ValueError(
+                f"tokens go from {low} to {high}; the vocabulary holds 0..{vocabulary - 1}"
+            )
 
 
 def _check_channels(encoder: nn.Module, x: Tensor, frames: bool = False) -> None:

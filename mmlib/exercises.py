@@ -20,7 +20,7 @@ from mmlib.encoders import SmallCNN
 from mmlib.fusion import ConcatFusion
 from mmlib.methods.boosting import BoostedFusion, weaker_modality
 from mmlib.methods.valuation import shapley_values
-from mmlib.training import DRAWS
+from mmlib.training import DRAWS, loaded
 
 
 class _NotStarted(Exception):
@@ -1589,6 +1589,8 @@ def check_own_data(answer: Callable[[], object]) -> None:
             raise AssertionError(f"take gives a dict with the keys {tuple(data.modalities)}")
         before = {m: x.clone() for m, x in raw.items()}
         found[name] = _call(data.finish, raw, d)
+        if not isinstance(found[name], dict):
+            raise AssertionError("finish gives a dict, a modality's name to its tensor")
         if set(raw) != set(before) or any(not torch.equal(raw[m], before[m]) for m in before):
             raise AssertionError("finish changes its inputs: work on a copy, or not in place")
         for m, x in found[name].items():
@@ -1608,8 +1610,8 @@ def check_own_data(answer: Callable[[], object]) -> None:
         raise AssertionError("the same draws give another batch: take what is random from draws")
     if not _same_states(states, _global_states()):
         raise AssertionError("a global generator was used: take what is random from draws")
-    raw = data.take(index)
-    if not alike(data.finish(dict(raw)), data.finish(dict(raw))):
+    raw = data.take(index, None)
+    if not alike(data.finish(dict(raw), None), data.finish(dict(raw), None)):
         raise AssertionError("finish gives another batch the second time")
     for name, all_draws in (("rest", None), ("drawn", draws)):
         for row, i in enumerate(index.tolist()):
@@ -1622,3 +1624,12 @@ def check_own_data(answer: Callable[[], object]) -> None:
                 raise AssertionError(f"sample {i} in a batch is not sample {i} alone: {text}")
     if all(torch.equal(x[0], x[1]) for x in found["rest"].values()):
         raise AssertionError("samples 5 and 0 are equal: does take use index?")
+    parts = torch.arange(min(count, 32)).split(2)
+    alone = [_call(data.finish, _call(data.take, part, None), None) for part in parts]
+    for _ in range(3):
+        for (inputs, _, _), wanted in zip(loaded(data, parts), alone, strict=True):
+            if not alike(inputs, wanted):
+                raise AssertionError(
+                    "two threads read at a time, and then batches come out wrong: keep no open "
+                    "file's place and no scratch tensor in the data set, make them in take"
+                )

@@ -10,12 +10,14 @@ from pathlib import Path
 def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
     """Where to write what becomes `path` when the block ends: `<path>.part`, or `beside` if given.
 
-    Until then `path` is what it was; a block that fails leaves nothing. Folders are made. Processes
-    that may write one file at a time give each their own `beside`, on the same file system.
+    Until then `path` is what it was; a block that fails leaves nothing. The folder of `path` is
+    made, unless `beside` is given: by processes that may write one file at a time, each its own, on
+    the same file system.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = beside or path.with_name(path.name + ".part")
+    if beside is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".part")
     try:
         yield beside
         os.replace(beside, path)

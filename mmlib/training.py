@@ -201,19 +201,20 @@ def loaded(
 
     def read(index: Tensor):
         own = None if draws is None else draws[index]
-        raw = dataset.take(index, own)
+        inputs = dataset.take(index, own)
         rest = {"target": dataset.target[index], "index": index}
         if here:
-            return (dataset.finish(raw, own), rest, {}), None
-        return _sent([raw, rest, {} if own is None else {"draws": own}], device, stream)
+            return (dataset.finish(inputs, own), rest, {}), None
+        return _sent([inputs, rest, {} if own is None else {"draws": own}], device, stream)
 
     with closing(ahead(read, parts)) as results:
-        for (raw, rest, own), arrived in results:
+        for (inputs, rest, own), arrived in results:
             if cuda:
                 torch.cuda.current_stream(device).wait_event(arrived)
-                for x in (*raw.values(), *rest.values(), *own.values()):
+                for x in (*inputs.values(), *rest.values(), *own.values()):
                     x.record_stream(torch.cuda.current_stream(device))
-            inputs = raw if here else dataset.finish(raw, own.get("draws"))
+            if not here:
+                inputs = dataset.finish(inputs, own.get("draws"))
             yield inputs, rest["target"], rest["index"]
 
 

@@ -31,6 +31,11 @@ def cache(tmp_path):
     return Cache(tmp_path / "cache", RECIPE)
 
 
+def anew(cache):
+    """Another run on the same cache."""
+    return Cache(cache.folder.parent, RECIPE)
+
+
 class Maker:
     """Makes an entry out of a file, and counts how often."""
 
@@ -45,6 +50,18 @@ class Maker:
 
 def files(cache):
     return sorted(path.name for path in cache.folder.rglob("*") if path.is_file())
+
+
+def test_an_entry_stays_what_it_is_while_others_are_read(cache, source):
+    cache.get("clip", [source], Maker(source))
+    held = [cache.get("clip", [source], None) for _ in range(40)]
+    assert len({entry["x"].data_ptr() for entry in held}) == len(held)
+    held[0]["x"].zero_()
+    del held[1:20]
+    others = [cache.get("clip", [source], None) for _ in range(40)]
+    assert not held[0]["x"].any()
+    for entry in others + held[1:]:
+        assert entry["x"].tolist() == list(source.read_bytes())
 
 
 def test_made_once_then_read(cache, source):
@@ -104,8 +121,10 @@ def test_a_changed_source_is_read_again(change, cache, source):
     make = Maker(source)
     cache.get("clip", [source], make)
     change(source)
-    assert cache.get("clip", [source], make)["x"].tolist() == list(source.read_bytes())
-    cache.get("clip", [source], make)
+    assert cache.get("clip", [source], make)["x"].tolist() == list(b"12345678")  # until it ends
+    for _ in range(2):
+        found = anew(cache).get("clip", [source], make)["x"]
+        assert found.tolist() == list(source.read_bytes())
     assert make.calls == 2
 
 
@@ -116,7 +135,7 @@ def test_a_frame_more_in_a_folder_is_noticed(cache, source, tmp_path):
     make = Maker(source)
     cache.get("clip", [folder], make)
     (folder / "00001.jpg").touch()
-    cache.get("clip", [folder], make)
+    anew(cache).get("clip", [folder], make)
     assert make.calls == 2
 
 
@@ -129,7 +148,7 @@ def test_a_source_that_changes_while_it_is_read_is_read_again(cache, source):
         return made
 
     cache.get("clip", [source], late)
-    assert cache.get("clip", [source], make)["x"].tolist() == list(b"new content!")
+    assert anew(cache).get("clip", [source], make)["x"].tolist() == list(b"new content!")
 
 
 def test_a_missing_source(cache, source):
@@ -137,7 +156,7 @@ def test_a_missing_source(cache, source):
     cache.get("clip", [source], make)
     source.unlink()
     with pytest.raises(FileNotFoundError, match=r"clip\.wav is missing"):
-        cache.get("clip", [source], make)
+        anew(cache).get("clip", [source], make)
 
 
 def test_damaged_entries_are_made_again(cache, source):

@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 import zlib
 from itertools import permutations
 
@@ -466,6 +467,12 @@ class OwnData:
 
     def finish(self, inputs, draws=None):
         return {m: x.float() for m, x in inputs.items()}
+
+
+def take_by_place(self, index, draws=None):
+    self.place = index  # as one open file has one place
+    time.sleep(0.002)
+    return OwnData.take(self, self.place, draws)
 
 
 def own_data(**members):
@@ -1397,6 +1404,12 @@ WRONG = [
     (exercises.check_own_data, own_data(finish=finish_by_batch), "no sample depends"),
     (exercises.check_own_data, own_data(take=take_by_first_row), "not the first to all"),
     (exercises.check_own_data, own_data(finish=finish_in_place), "changes its inputs"),
+    (exercises.check_own_data, own_data(take=take_by_place), "two threads"),
+    (
+        exercises.check_own_data,
+        own_data(finish=lambda self, inputs, draws=None: tuple(inputs.values())),
+        "finish gives a dict",
+    ),
     (exercises.check_own_data, own_data(classes=3), "tuple of names, not 3"),
     (exercises.check_own_data, own_data(modalities="audio"), "tuple of names"),
     (exercises.check_own_data, own_data(split=None), "split is to be a string"),

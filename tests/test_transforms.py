@@ -5,10 +5,10 @@ import torch
 import torchvision.transforms.v2.functional as TF
 from torch.testing import assert_close
 
+from mmlib.data.buffers import Buffers
 from mmlib.data.transforms import (
     DRAWS,
     IMAGENET,
-    Buffers,
     crop,
     finish_pictures,
     flips,

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from mmlib.data.buffers import Buffers
 from mmlib.data.lists import LONGEST_NAME
 from mmlib.files import replacing
 
@@ -31,7 +31,8 @@ class Cache:
 
     `recipe` holds all that the content depends on besides the sources: names, numbers and lists of
     them. An entry knows the size and the time of change (nanoseconds) of its sources; one that is
-    stale, cut short or garbage is made again (but see `held`). Entries are written under another
+    stale, cut short or garbage is made again. Sources are looked at once in the life of this
+    object, a run, for that takes as long as reading the entry. Entries are written under another
     name and renamed, so several processes may fill one cache and may be killed. A folder that
     cannot be written to gives one warning; what it holds is still read.
     """
@@ -48,11 +49,14 @@ class Cache:
     ) -> dict[str, Tensor]:
         """The tensors of entry `id`, out of the cache if it holds them, else from `make()`.
 
-        `sources` are the files (and folders) that `make` reads. Raises `FileNotFoundError` for a
-        source that is missing, `OSError` when the disk is full, and what `make` raises.
+        `sources` are the files (and folders) that `make` reads; what it makes is of types that
+        numpy has. Raises `FileNotFoundError` for a source that is missing, `OSError` when the disk
+        is full, and what `make` raises.
         """
         if self.folder is None:
             return make()
+        if id in self._held and (entry := self._held[id].read()) is not None:
+            return entry
         # taken before the sources are read: one that changes meanwhile makes the entry stale
         stamp, path = _stamp(id, sources), self.path(id)
         content, entry = _read(path, stamp)
@@ -64,14 +68,6 @@ class Cache:
             self._keep(path, content)
         self._held[id] = _Held(str(path), content, entry)
         return entry
-
-    def held(self, id: str) -> dict[str, Tensor] | None:
-        """Entry `id` if this object has got it before and it is still there, else `None`.
-
-        Its sources are not looked at again, which takes as long as the reading: for data that may
-        be taken to stay the same during a run.
-        """
-        return self._held[id].read() if id in self._held else None
 
     def path(self, id: str) -> Path:
         """The file of an entry."""
@@ -132,6 +128,9 @@ def _stamp(id: str, sources: Sequence[str | Path]) -> str:
     return "\n".join(parts)
 
 
+_buffers = Buffers()
+
+
 class _Held:
     """An entry that was read or written once: read again, it only has to begin alike."""
 
@@ -142,18 +141,20 @@ class _Held:
         self.form = []
         for name, x in entry.items():
             first, last = described[name]["data_offsets"]
-            self.form.append((name, x.dtype, x.shape, start + first, start + last))
+            self.form.append((name, x.numpy().dtype, x.shape, start + first, start + last))
 
     def read(self) -> dict[str, Tensor] | None:
+        content = _buffers.bytes(self.size + 1)
         try:
-            content = np.fromfile(self.path, np.uint8)
+            with open(self.path, "rb", buffering=0) as file:
+                size = file.readinto(content)
         except OSError:
             return None
-        if len(content) != self.size or content[: len(self.header)].tobytes() != self.header:
+        if size != self.size or content[: len(self.header)].tobytes() != self.header:
             return None
-        whole = torch.from_numpy(content)
+        # in numpy, for PyTorch hands the interpreter to another thread at each of its operations
         return {
-            name: whole[start:end].view(dtype).view(shape)
+            name: torch.from_numpy(content[start:end].view(dtype).reshape(shape))
             for name, dtype, shape, start, end in self.form
         }
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmlib.data.base import FromFiles
+from mmlib.data.base import FromFiles, check_draws
+from mmlib.data.buffers import Buffers
 from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.clip_lists import (
     CREMAD_LABELS,
@@ -26,7 +27,7 @@ from mmlib.data.folders import inner_folder
 from mmlib.data.lists import SPLITS, Entry, carved, folder_of, without_repeats
 from mmlib.data.media import frame_names, read_array, read_image, read_sound
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
-from mmlib.data.transforms import DRAWS, Buffers, finish_pictures
+from mmlib.data.transforms import finish_pictures
 from mmlib.training import one_of, whole_number
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
@@ -88,13 +89,11 @@ class Clips(FromFiles):
         `draws` is `(B, DRAWS)` in [0, 1), of which columns 5-7 choose the frames; `None`: those of
         evaluation.
         """
-        if draws is not None and draws.shape != (len(index), DRAWS):
-            raise ValueError(
-                f"draws has shape {tuple(draws.shape)}; expected {(len(index), DRAWS)}"
-            )
+        check_draws(index, draws)
         side = _stored(self.size)
-        audio = torch.empty(len(index), 1, *self._recipe_of_sound.shape, dtype=torch.float16)
-        visual = torch.empty(len(index), self.frames, side, side, 3, dtype=torch.uint8)
+        empty, count = self._buffers.empty, len(index)
+        audio = empty(count, 1, *self._recipe_of_sound.shape, dtype=torch.float16)
+        visual = empty(count, self.frames, side, side, 3, dtype=torch.uint8)
         luck = [None] * len(index) if draws is None else draws[:, 5:].tolist()
         for row, i in enumerate(index.tolist()):
             audio[row, 0] = self._sound_of(self._entries[i])
@@ -110,7 +109,10 @@ class Clips(FromFiles):
         picture. Works where the inputs are.
         """
         visual = finish_pictures(inputs["visual"], draws, self.size, buffers=self._buffers)
-        return {"audio": inputs["audio"].float(), "visual": visual}
+        audio = inputs["audio"]
+        if audio.device.type == "cpu":
+            audio = self._buffers.empty(*audio.shape).copy_(audio)
+        return {"audio": audio.float(), "visual": visual}
 
     def whole(self, index: int) -> dict[str, Tensor]:
         """All that `take` may take of a clip: `(1, F, T)` and `(frames there, 3, S, S)`."""
@@ -161,10 +163,7 @@ class Clips(FromFiles):
 
     def _cached(self, name: str, source: str, make: Callable[[], Tensor]) -> Tensor:
         """What `make` makes of a source: one tensor an entry, so that no more is read than used."""
-        entry = self._cache.held(name)
-        if entry is None:
-            entry = self._cache.get(name, [source], lambda: {"x": make()})
-        return entry["x"]
+        return self._cache.get(name, [source], lambda: {"x": make()})["x"]
 
     def _sound_of(self, entry: Entry) -> Tensor:
         """The spectrogram, `(F, T)` float16."""

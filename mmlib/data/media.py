@@ -1,6 +1,7 @@
 """Sound, pictures and stored arrays from files, checked and brought to one form."""
 
 import io
+import math
 import os
 import pickle
 import re
@@ -33,8 +34,9 @@ def read_sound(path: str | Path, sample_rate: int) -> Tensor:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; extract the sound there")
     try:
-        missing = _missing_bytes(soundfile.info(path, verbose=True).extra_info)
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            missing = _missing_bytes(file.extra_info)
+            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
     except (RuntimeError, MemoryError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no sound that can be read ({error}); extract it again") from (
             error
@@ -54,7 +56,12 @@ def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     """`waveform`, `(samples,)`, brought from `rate` to `sample_rate`, both in Hz."""
     # 1280: 192 to 22.05 kHz. An odd rate, taken exactly, would need a filter of gigabytes
     ratio = Fraction(sample_rate, rate).limit_denominator(1280)
-    return waveform if ratio == 1 else _resample(ratio.denominator, ratio.numerator)(waveform)
+    if ratio == 1:
+        return waveform
+    # whole seconds: PyTorch plans a convolution anew, in milliseconds, for every length it meets
+    seconds = F.pad(waveform, (0, -len(waveform) % rate))
+    wanted = math.ceil(len(waveform) * ratio)
+    return _resample(ratio.denominator, ratio.numerator)(seconds)[:wanted]
 
 
 @lru_cache(maxsize=8)

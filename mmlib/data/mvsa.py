@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmlib.data.base import FromFiles
+from mmlib.data.base import FromFiles, check_draws
 from mmlib.data.cache import Cache, cache_folder
 from mmlib.data.lists import (
     SPLITS,
@@ -132,6 +132,7 @@ class MVSASingle(FromFiles):
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
+        check_draws(index, draws)
         rows = [self._rows[i] for i in index.tolist()]
         pictures = [self._picture(row) for row in rows]
         return {

@@ -88,8 +88,8 @@ def spectrogram(waveform: Tensor, sample_rate: int, recipe: str, start: float = 
     # in double precision: in single, rounding shows where a sound is 100 dB below its peak
     if how.kind == "fbank":
         return _filter_bank(waveform.float(), sample_rate, how)
-    sound = _cut(waveform.double(), round(start * sample_rate), round(how.seconds * sample_rate))
-    values = torch.log(_STFT[how.kind](sound.clamp(-1, 1), how) + 1e-7)
+    sound = _cut(waveform, round(start * sample_rate), round(how.seconds * sample_rate))
+    values = torch.log(_STFT[how.kind](sound.clamp(-1, 1).double(), how) + 1e-7)
     if how.standardised:
         values = (values - values.mean()) / (values.std(correction=0) + 1e-9)
     return values.float()
@@ -103,9 +103,9 @@ def _cut(waveform: Tensor, start: int, samples: int) -> Tensor:
 
 def _magnitude(sound: Tensor, how: Recipe) -> Tensor:
     """As `abs(librosa.stft(sound, n_fft=n_fft, hop_length=hop))`: centred, zeros on both sides."""
-    window = torch.hann_window(how.n_fft, dtype=sound.dtype)
     size = {"n_fft": how.n_fft, "hop_length": how.hop, "win_length": how.n_fft}
-    x = stft(sound, pad=0, window=window, power=None, normalized=False, pad_mode="constant", **size)
+    size |= {"pad": 0, "pad_mode": "constant"}
+    x = stft(sound, window=_hann(how.n_fft), power=None, normalized=False, **size)
     return (x.real.square() + x.imag.square()).sqrt()  # abs() takes four times as long
 
 
@@ -123,6 +123,11 @@ def _power(sound: Tensor, how: Recipe) -> Tensor:
 
 
 _STFT = {"magnitude": _magnitude, "power": _power}
+
+
+@lru_cache(maxsize=2)
+def _hann(n_fft: int) -> Tensor:
+    return torch.hann_window(n_fft, dtype=torch.float64)
 
 
 @lru_cache(maxsize=2)
@@ -155,7 +160,7 @@ def _check(waveform: Tensor, sample_rate: int, how: Recipe, start: float) -> Non
         raise ValueError(
             f"waveform has shape {tuple(waveform.shape)}; give (samples,), one or more"
         )
-    if not waveform.isfinite().all():
+    if not waveform.abs().max().isfinite():  # a fifth of the time of waveform.isfinite().all()
         raise ValueError("waveform holds values that are not finite; read the recording again")
     bank = how.kind == "fbank"
     if bank and len(waveform) < 0.025 * sample_rate:

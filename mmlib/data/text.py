@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mmlib.encoders import check_tokens
 from mmlib.files import write_text
 from mmlib.training import whole_number
 
@@ -130,8 +131,8 @@ class HuggingFaceEncoder(nn.Module):
     What it gives is the last hidden state at the first place (BERT's `[CLS]`); padding is masked.
     Tokens are those of `HuggingFaceTokenizer` on the same folder. Loads nothing from the network.
     Raises what `HuggingFaceTokenizer` raises, also for missing weights, and `ValueError` for tokens
-    that are not whole numbers of shape `(batch, length)`, are outside the vocabulary or too many
-    for the model.
+    that are not whole numbers of shape `(batch, length)`, are outside the vocabulary (looked at on
+    the CPU only) or too many for the model.
     """
 
     def __init__(self, folder: str | Path):
@@ -151,31 +152,17 @@ class HuggingFaceEncoder(nn.Module):
             raise ValueError(f"{folder}'s config.json has no pad_token_id; set it")
 
     def forward(self, tokens: Tensor) -> Tensor:
-        self._check(tokens)
-        mask = (tokens != self.padding).long()
-        # a text of padding alone would make the attention divide by zero
-        mask = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)
-        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, L, d)
-        return hidden[:, 0]  # (B, L, d) -> (B, d)
-
-    def _check(self, tokens: Tensor) -> None:
-        if tokens.dim() != 2 or tokens.dtype not in (torch.int32, torch.int64):
-            raise ValueError(
-                f"text is {tokens.dtype} of shape {tuple(tokens.shape)}; "
-                "give whole-number tokens of shape (batch, length)"
-            )
+        check_tokens(tokens, self.vocabulary)
         most = getattr(self.model.config, "max_position_embeddings", None)
         if most is not None and tokens.shape[1] > most:
             raise ValueError(
                 f"texts are {tokens.shape[1]} tokens long; the model takes {most} at most"
             )
-        # on a GPU this look would stop the stream at every step; the embedding checks there
-        if tokens.device.type == "cpu" and tokens.numel():
-            low, high = int(tokens.min()), int(tokens.max())
-            if low < 0 or high >= self.vocabulary:
-                raise ValueError(
-                    f"tokens go from {low} to {high}; the vocabulary holds 0..{self.vocabulary - 1}"
-                )
+        mask = (tokens != self.padding).long()
+        # a text of padding alone would make the attention divide by zero
+        mask = torch.cat([torch.ones_like(mask[:, :1]), mask[:, 1:]], dim=1)
+        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, L, d)
+        return hidden[:, 0]  # (B, L, d) -> (B, d)
 
 
 def _listed(texts: Sequence[str]) -> list[str]:

@@ -6,9 +6,8 @@ Two pictures of one sample that get the same row are cropped and flipped alike.
 """
 
 import math
-import sys
-from collections.abc import Sequence
-from threading import Lock
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mmlib.data.buffers import Buffers
 from mmlib.training import DRAWS
 
 SIDE = 224  # pixels of what a model gets
@@ -94,11 +94,18 @@ def _one_by_one(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
     """PyTorch's kernel for bytes, ten times as fast on a CPU as anything in floating point."""
     result = x.new_empty(*x.shape[:2], *size)
     x = x.unflatten(1, (-1, 1 if x.shape[1] % 3 else 3))  # it likes three channels best
-    for row, (top, left, tall, wide) in enumerate(boxes.tolist()):
-        crop = x[row, :, :, top : top + tall, left : left + wide]
-        crop = F.interpolate(crop, size, mode="bilinear", antialias=True).flatten(0, 1)
-        result[row] = crop.flip(-1) if flip is not None and flip[row] else crop
+    for row, cut in enumerate(_cuts(x, boxes, size, flip)):
+        result[row] = cut.flatten(0, 1)
     return result
+
+
+def _cuts(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Iterator[Tensor]:
+    """The box of each sample of `(B, n, c, H, W)`, resized and flipped: `(n, c, *size)`."""
+    flipped = repeat(False) if flip is None else flip.tolist()
+    for row, (top, left, tall, wide), mirrored in zip(x.unbind(), boxes.tolist(), flipped):
+        cut = row[..., top : top + tall, left : left + wide]
+        cut = F.interpolate(cut, size, mode="bilinear", antialias=True)
+        yield cut.flip(-1) if mirrored else cut
 
 
 def _at_once(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Tensor:
@@ -157,39 +164,6 @@ def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float
     return (pictures - mean).div_(deviation)
 
 
-class Buffers:
-    """Memory for finished batches on the CPU, used again once nobody holds what was in it.
-
-    Fresh memory for a batch of pictures takes longer, page by page, than the work on them. What is
-    kept is not given back before the process ends.
-    """
-
-    MOST = 6  # batches kept; those that a caller holds beyond get memory of their own
-
-    def __init__(self):
-        self._kept: list[np.ndarray] = []
-
-    def empty(self, *shape: int) -> Tensor:
-        """An uninitialised float32 tensor."""
-        count = math.prod(shape)
-        with _lock:
-            free = [x for x in self._kept if sys.getrefcount(x) == _FREE]
-            for x in free:
-                if count <= x.size <= 2 * count:
-                    return torch.from_numpy(x[:count]).view(shape)
-            if len(self._kept) == self.MOST:
-                if not free:
-                    return torch.empty(shape)
-                self._kept = [x for x in self._kept if x is not free[0]]
-            self._kept.append(np.empty(count, np.float32))
-            return torch.from_numpy(self._kept[-1][:count]).view(shape)
-
-
-_lock = Lock()
-# what is counted of an object in a list that nobody else holds; it depends on Python's version
-_FREE = [sys.getrefcount(x) for x in [object()]][0]
-
-
 def finish_pictures(
     pictures: Tensor,
     draws: Tensor | None = None,
@@ -226,15 +200,12 @@ def _finished_rows(
     """`finish_pictures` of bytes on the CPU, picture by picture: each stays in the CPU's cache."""
     frames = pictures.shape[2:-2]  # may be empty
     x = pictures.flatten(2, -3) if frames else pictures.unsqueeze(2)  # (B, 3, n, H, W)
-    x = x.movedim(1, -1)  # -> (B, n, H, W, 3)
+    x = x.transpose(1, 2)  # -> (B, n, 3, H, W)
     result = buffers.empty(*x.shape[:2], size, size, 3)
     # as long as a row of pixels: numbers a channel alone are subtracted six times as slowly
     mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in statistics)
-    for row, (top, left, tall, wide) in enumerate(boxes.tolist()):
-        cut = x[row, :, top : top + tall, left : left + wide].movedim(-1, 1)  # (n, 3, tall, wide)
-        cut = F.interpolate(cut, (size, size), mode="bilinear", antialias=True)
-        cut = cut.flip(-1) if flip is not None and flip[row] else cut
-        result[row].copy_(cut.movedim(1, -1)).sub_(mean).div_(deviation)
+    for row, cut in zip(result.unbind(), _cuts(x, boxes, (size, size), flip)):
+        row.copy_(cut.movedim(1, -1)).sub_(mean).div_(deviation)
     result = result.movedim(-1, 1)  # (B, 3, n, size, size)
     return result.unflatten(2, frames) if frames else result[:, :, 0]
 
