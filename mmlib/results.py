@@ -95,7 +95,7 @@ GRID = {
         "unimodal_weight": [3.0],
         "beta": [0.1],
         "kappa": [1.0],
-        "temperature": [0.05],
+        "temperature": [0.25],
         "clip": [None, 20.0, 10.0, 5.0, 3.0],
     },
 }
@@ -138,7 +138,7 @@ class Control(NamedTuple):
 
 
 # times as many updates as joint training: what sample-level valuation takes
-STEPS = {"imbalanced": 1.6, "samplewise": 2.4, "corrupted": 1.95}
+STEPS = {"imbalanced": 1.63, "samplewise": 2.5, "corrupted": 2.08}
 
 _PLAIN = {"gap_weight": 0.0, "shift_weight": 0.0, "weights": "none"}
 
@@ -211,7 +211,7 @@ CONTROLS = {
     "both uniform, clipped": Control(
         "cal", "cal, clipped", {"acceleration": "uniform", "compression": "uniform"}
     ),
-    "joint-unimodal, clipped": Control("joint-unimodal", "joint-unimodal", {"clip": 10.0}),
+    "joint-unimodal, clipped": Control("joint-unimodal", "joint-unimodal", {"clip": 5.0}),
     "cal, even acceleration": Control("cal", "cal", {"acceleration": "uniform"}),
     "cal, even compression": Control("cal", "cal", {"compression": "uniform"}),
     "valuation + unimodal losses": Control("valuation", "valuation + unimodal losses"),

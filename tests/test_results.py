@@ -58,6 +58,13 @@ def test_a_fixed_number_is_the_number_that_boosting_ends_with(tables):
     assert tuple(numbers.loc["boosting"]) == tuple(numbers.loc["fixed number"])
 
 
+def test_clipped_arms_are_the_others_with_the_clip_that_was_chosen():
+    chosen = results.choose(pd.read_csv(TABLES / "tuning.csv"))
+    clip = {"clip": chosen["cal, clipped"]["clip"]}
+    assert chosen["cal, clipped"] == chosen["cal"] | clip
+    assert results.CONTROLS["joint-unimodal, clipped"].change == clip
+
+
 def test_tables_say_what_made_them():
     for name, split in (
         ("tuning", "val"),
