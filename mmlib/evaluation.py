@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, label_binarize
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from mmlib.training import at_once, batches
@@ -110,7 +111,9 @@ def linear_probe(
         if torch.isnan(x).any():
             raise ValueError(f"{name}_features hold NaN; did the training diverge?")
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=300))
-    probe.fit(train_features.cpu().numpy(), train_target.cpu().numpy())
+    # so small that a second thread of the linear algebra makes it wait 5 to 15 times as long
+    with threadpool_limits(1, user_api="blas"):
+        probe.fit(train_features.cpu().numpy(), train_target.cpu().numpy())
     return float(probe.score(test_features.cpu().numpy(), test_target.cpu().numpy()))
 
 
