@@ -172,7 +172,7 @@ def run_all_cells(page):
     """Run the lesson and wait for its end, or for an error."""
     page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
     page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_function(ALL_RUN_OR_ERROR, timeout=300_000)
+    page.wait_for_function(ALL_RUN_OR_ERROR, timeout=900_000, polling=1000)
     idle(page, 60_000)
 
 

@@ -22,9 +22,8 @@ class Buffers:
 
     def empty(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """An uninitialised tensor."""
-        return (
-            torch.from_numpy(self.bytes(math.prod(shape) * dtype.itemsize)).view(dtype).view(shape)
-        )
+        memory = self.bytes(math.prod(shape) * dtype.itemsize)
+        return torch.from_numpy(memory).view(dtype).view(shape)
 
     def bytes(self, count: int) -> np.ndarray:
         """`(count,)` uninitialised bytes."""
