@@ -21,7 +21,10 @@ METHODS = {
     "detached": ("isolated", "no shared head, no contrast"),
     "gap": ("gap, permuted posterior", "posteriors permuted"),
     "cal": ("both uniform", "W even"),
-    "two networks + gap loss": ("two networks, permuted posterior", "posteriors permuted"),
+    "valuation + unimodal losses": (
+        "random copies + unimodal losses",
+        "as many copies, at random",
+    ),
 }
 LABELS = {
     "joint": "joint concat",
@@ -33,7 +36,7 @@ LABELS = {
     "detached": "detached learning, DI-MML",
     "gap": "GMM gap loss",
     "cal": "CAL with AIB",
-    "two networks + gap loss": "two networks + gap loss",  # the best combination on validation
+    "valuation + unimodal losses": "valuation + unimodal losses",  # the best pair on validation
 }
 START, END = "<!-- bench: written by make results -->", "<!-- end of bench -->"
 NOISES = ("visual gaussian", "visual salt-and-pepper", "audio white-noise", "both noisy")

@@ -94,8 +94,6 @@ GRID = {
         "lr": [0.1],
         "unimodal_weight": [3.0],
         "beta": [0.1],
-        "kappa": [1.0],
-        "temperature": [0.25],
         "clip": [None, 20.0, 10.0, 5.0, 3.0],
     },
 }
