@@ -400,8 +400,7 @@ def write_tuning(
         for point in _points(grids):
             scenario = TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
-    with tqdm(desc="tuning", total=_count_missing(folder, {"tuning": grid}), smoothing=0.05) as bar:
-        _complete(folder / "tuning.csv", grid, "val", processes, {}, bar)
+    _complete(folder, {"tuning": grid}, processes)
 
 
 def write_tables(
@@ -425,13 +424,8 @@ def write_tables(
         ]
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
         wanted["noise"].sort(key=lambda row: row[-1])
-    with tqdm(desc="rows", total=_count_missing(folder, wanted), smoothing=0.05) as bar:
-        known: dict[tuple, dict] = {}  # rows of the tables before
-        for name, rows in wanted.items():
-            table = _complete(folder / f"{name}.csv", rows, _split(name), processes, known, bar)
-            known |= {key: _clean(row) for key, row in _by_key(table).items()}
-            if name == "baselines":
-                draw_phenomenon(table, folder)
+    _complete(folder, wanted, processes)
+    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
     if {*TEST_TABLES, "noise"} <= set(TABLES):
         write_bench(folder)
 
@@ -450,16 +444,6 @@ def chosen_options(folder: Path) -> dict[str, dict]:
 def _split(name: str) -> str:
     """What the rows of a table are scored on."""
     return {"tuning": "val", "noise": "noise"}.get(name, "test")
-
-
-def _count_missing(folder: Path, wanted: dict[str, list[tuple]]) -> int:
-    """Networks that no file holds where it is wanted first."""
-    seen, missing = set(), 0
-    for name, rows in wanted.items():
-        keys, stored = set(map(_key, rows)), set(_read(folder / f"{name}.csv"))
-        missing += len(keys - stored - seen)
-        seen |= keys | stored
-    return missing
 
 
 def _key(row: tuple) -> tuple:
@@ -522,31 +506,51 @@ def choose(tuning: pd.DataFrame) -> dict[str, dict]:
     }
 
 
-def _complete(
-    path: Path,
-    wanted: list[tuple],
-    split: str,
-    processes: int,
-    known: dict[tuple, dict],
-    bar: tqdm,
-) -> pd.DataFrame:
-    """Keep the rows of `path` that are wanted, take what is `known` from other tables, run the
-    others, save after every one."""
-    keys, stored = [_key(row) for row in wanted], _read(path)
-    done = known | stored
-    missing = [key for key in keys if key not in done]
-    jobs = []
-    for s, m, e, options, seed in missing:
-        kept = split == "noise" and seed == SEEDS[0] and m in KEPT
-        weights = _weights(path.parent, m) if kept else None
-        jobs.append((m, s, seed, json.loads(options), e, split, weights))
-    for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
-        done[key] = dict(zip(KEY, key, strict=True)) | scores
-        _save(path, [done[key] for key in keys if key in done], split)
-        bar.update()
-    if not missing and set(keys) - set(stored):
-        _save(path, [done[key] for key in keys], split)
-    return pd.DataFrame([done[key] for key in keys])
+def _complete(folder: Path, wanted: dict[str, list[tuple]], processes: int) -> None:
+    """Make or complete the tables: keep the rows that are wanted, run each other one for the first
+    table that wants it, save after every one; what other tables want of it, they get from there."""
+    keys = {name: [_key(row) for row in rows] for name, rows in wanted.items()}
+    stored = {name: _read(folder / f"{name}.csv") for name in wanted}
+    tables = {
+        name: {key: stored[name][key] for key in rows if key in stored[name]}
+        for name, rows in keys.items()
+    }
+    places: dict[tuple, list[str]] = {}
+    for name, rows in keys.items():
+        for key in rows:
+            places.setdefault(key, []).append(name)
+
+    def share(key: tuple) -> None:
+        first, *others = places[key]
+        for name in others:
+            tables[name].setdefault(key, _clean(tables[first][key]))
+
+    def save(name: str) -> None:
+        rows = [tables[name][key] for key in keys[name] if key in tables[name]]
+        _save(folder / f"{name}.csv", rows, _split(name))
+
+    missing = [key for key, names in places.items() if key not in tables[names[0]]]
+    for key in places.keys() - missing:
+        share(key)
+    jobs = [_job(folder, places[key][0], key) for key in missing]
+    with tqdm(desc="rows", total=len(jobs), smoothing=0.05) as bar:
+        for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
+            name = places[key][0]
+            tables[name][key] = dict(zip(KEY, key, strict=True)) | scores
+            share(key)
+            save(name)
+            bar.update()
+    for name in wanted:
+        if tables[name].keys() - stored[name].keys():
+            save(name)
+
+
+def _job(folder: Path, name: str, key: tuple) -> tuple:
+    """The arguments of `run` for a row of a table."""
+    scenario, method, epochs, options, seed = key
+    kept = name == "noise" and seed == SEEDS[0] and method in KEPT
+    weights = _weights(folder, method) if kept else None
+    return method, scenario, seed, json.loads(options), epochs, _split(name), weights
 
 
 def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
