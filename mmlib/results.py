@@ -55,9 +55,6 @@ GRID = {
     "gap": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
     "gap, one-sided": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
     "penalty only": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
-    # on corrupted the rate for imbalanced makes some seeds collapse
-    "detached, own rate": {"lr": RATES[1:], "temperature": [0.5]},
-    "ensemble, own rate": {"lr": RATES[1:]},
     # controls that a larger gradient would make diverge at the method's own rate
     "base, weak loss x 3": {"lr": [0.01, *RATES[:3]]},
     "fixed number": {"lr": [0.01, *RATES[:3]]},
@@ -108,7 +105,7 @@ GRID |= {
         "rate": [0.1, 0.3, 0.5],
     },
 }
-TUNED_ON = dict.fromkeys(("detached, own rate", "ensemble, own rate", "cal, clipped"), "corrupted")
+TUNED_ON = {"cal, clipped": "corrupted"}
 
 
 class Control(NamedTuple):
@@ -168,9 +165,6 @@ CONTROLS = {
     "permuted labels": Control("detached", "detached", {"dimensions": "permuted"}),
     "random dimensions": Control("detached", "detached", {"dimensions": "random"}),
     "normalised features": Control("detached", "normalised features", {"normalise": True}),
-    "detached, own rate": Control("detached", "detached, own rate"),
-    "no contrast, own rate": Control("detached", "detached, own rate", {"duc_weight": 0.0}),
-    "ensemble, own rate": Control("ensemble", "ensemble, own rate"),
     "gap, one-sided": Control("gap", "gap, one-sided", {"one_sided": True}),
     "gap, v1 weights": Control("gap", "gap", {"weights": "v1"}),
     "gap, hard posterior": Control("gap", "gap", {"posterior": "hard"}),
@@ -238,7 +232,6 @@ _BOOSTING += ("boosting-frozen", "residual only", "all only", "previous only")
 _BOOSTING += ("smoothing 0", "smoothing 1")
 _DETACHED = ("detached", "isolated", "no contrast", "no shared head")
 _DETACHED += ("permuted labels", "random dimensions", "normalised features")
-_OWN_RATE = ("detached, own rate", "no contrast, own rate", "ensemble, own rate")
 _GAP = ("gap", "gap, one-sided", "penalty only", "shift only", "weights only")
 _GAP += ("gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
 _GAP += ("gap, no warm-up", "purified", "purified at random")
@@ -272,7 +265,7 @@ TABLES = {  # file -> scenario -> what is trained there
     "boosting": {"imbalanced": _BOOSTING, "corrupted": _BOOSTING},
     "detached": {
         "imbalanced": _DETACHED,
-        "corrupted": (*_DETACHED, *_OWN_RATE),
+        "corrupted": _DETACHED,
         "balanced": ("detached",),
     },
     "gap": {
