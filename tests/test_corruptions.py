@@ -199,14 +199,14 @@ def test_attacks_stay_in_their_ball_and_raise_the_loss(data, model):
 def test_attack_leaves_the_training_mode(data, model):
     model.train()
     model.encoders["visual"].eval()  # frozen
-    statistics = model.encoders["audio"].layers[1].running_mean.clone()
+    statistics = model.encoders["audio"].layers[2].running_mean.clone()
     with torch.no_grad():
         fgsm(model, {m: x[:4] for m, x in data.inputs.items()}, data.target[:4], "audio", 0.1)
     assert model.training and not model.encoders["visual"].training
     with pytest.raises(IndexError):
         fgsm(model, data.inputs, torch.full((60,), 99), "audio", 0.1)
     assert model.training
-    assert torch.equal(model.encoders["audio"].layers[1].running_mean, statistics)
+    assert torch.equal(model.encoders["audio"].layers[2].running_mean, statistics)
 
 
 @pytest.mark.parametrize(
