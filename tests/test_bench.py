@@ -33,6 +33,13 @@ def test_a_row_of_the_bench_by_hand():
     assert table.loc["joint", "over"] == 0 and table.loc["joint", "visits"] == 1
 
 
+def test_the_last_method_is_the_combination_that_did_best_on_validation():
+    tuning = pd.read_csv(TABLES / "tuning.csv")
+    means = tuning.groupby(["method", "options"])["fused"].mean().groupby("method").max()
+    combined = set(results.TABLES["combinations"]["imbalanced"]) & set(results.GRID)
+    assert list(bench.METHODS)[-1] == means[list(combined)].idxmax()
+
+
 def test_relative_drop_by_hand():
     noise = {"method": ["joint"], "seed": [0], "fused clean": [0.8]}
     for name in bench.NOISES:
