@@ -6,12 +6,12 @@ machines, which share the folders `--root` and `--out`.
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 from mmlib.data import DATA
 from mmlib.data.av_digits import SCENARIOS
+from mmlib.devices import usable_cores
 from mmlib.methods import METHODS
 
 NAMES = " ".join(DATA)
@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--sample", action="store_true", help="do not expect the published counts")
     prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos")
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
-    prepare.add_argument("--processes", type=int, help="as many as there are cores by default")
+    prepare.add_argument("--processes", type=int, help="by default one a usable core")
     add_data(commands, "sample", "write a small made-up data set in the official layout")
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         from mmlib.results import write_tables, write_tuning
 
         write = write_tuning if arguments.command == "tuning" else write_tables
-        write(arguments.out, processes=os.cpu_count())
+        write(arguments.out, processes=usable_cores())
     return 0
 
 

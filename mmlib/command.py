@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -23,6 +24,7 @@ from torch import nn
 from mmlib.checkpoints import load_checkpoint
 from mmlib.data.lists import SPLITS
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer, WordTokenizer
+from mmlib.devices import usable_cores, use_threads
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.files import replacing
 from mmlib.methods import METHODS, make_method
@@ -55,6 +57,7 @@ def train(arguments: argparse.Namespace) -> None:
         settings = settings_of(arguments)
         device = pick_device(arguments.device)
         torch.backends.cudnn.benchmark = device.type == "cuda"
+        tell_threads(arguments, device)
         splits = {split: open_data(arguments, settings, split) for split in SPLITS}
         check_settings(arguments.out, settings, arguments.resume)
         check_vocabulary(arguments.out, splits["train"], arguments.resume)
@@ -67,6 +70,16 @@ def train(arguments: argparse.Namespace) -> None:
         if len(history) < settings["epochs"]:
             raise KeyboardInterrupt
         leave_scores(arguments.out, make, method, history, splits["test"], device)
+
+
+def tell_threads(arguments: argparse.Namespace, device: torch.device) -> None:
+    """One thread for small networks and beside a GPU; a ResNet on the CPU gets all usable cores."""
+    alone = arguments.data == "av-digits" or device.type != "cpu"
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # processes of torchrun on this machine
+    threads = use_threads(1 if alone else max(usable_cores() // here, 1))
+    if rank() == 0 and not arguments.quiet:
+        text = f"mmlib: on {device} with {threads} threads (MMLIB_THREADS sets another number)"
+        print(text.replace(" 1 threads", " 1 thread"), file=sys.stderr)
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:

@@ -1,4 +1,4 @@
-"""Files that are whole at any moment: written beside their place and then renamed."""
+"""Files that come with the course, and files that are whole at any moment when written."""
 
 import os
 from collections.abc import Iterator
@@ -30,3 +30,16 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8; see `replacing`."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def asset(name: str) -> Path:
+    """The path of a file or folder of `assets/`: in the installed package, else in the checkout.
+
+    Raises `FileNotFoundError` if it is in neither place.
+    """
+    package = Path(__file__).resolve().parent
+    places = [package / "assets" / name, package.parent / "assets" / name]
+    for place in places:
+        if place.exists():
+            return place
+    raise FileNotFoundError(f"{places[-1]} is missing; restore it from the repository")

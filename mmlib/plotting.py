@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython import get_ipython
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,9 +30,18 @@ MODALITY_MARKERS = {
     "fused": "D",
 }
 
+_IN_THE_PAGE = ("inline", "ipympl", "widget")  # parts of the names of backends
+
 
 def set_style() -> None:
-    """White face, light grid, readable type: once, at the top of a notebook."""
+    """White face, light grid, readable type: once, at the top of a notebook.
+
+    In a notebook figures are then shown in the page, whatever `MPLBACKEND` says, which clusters set
+    to a backend that draws nothing there; one that is interactive in the page (ipympl) stays.
+    """
+    shell, backend = get_ipython(), plt.get_backend().lower()
+    if getattr(shell, "kernel", None) and not any(name in backend for name in _IN_THE_PAGE):
+        shell.run_line_magic("matplotlib", "inline")
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update({"figure.dpi": 80, "figure.constrained_layout.use": True})
     plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})

@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 from mmlib.bench import METHODS, TEST_TABLES, write_bench
 from mmlib.data import AVDigits
 from mmlib.data.corruptions import corrupt
+from mmlib.devices import usable_cores, use_threads
 from mmlib.encoders import SmallCNN
 from mmlib.files import replacing, write_text
 from mmlib.methods import make_method
@@ -549,6 +550,7 @@ def _job(folder: Path, name: str, key: tuple) -> tuple:
 def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
     """The scores of each job, in order."""
     if processes == 1:
+        use_threads()
         yield from (run(*job) for job in jobs)
     elif jobs:
         spawn = get_context("spawn")
@@ -558,7 +560,7 @@ def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
 
 def _start_worker() -> None:
     """One thread, and no life after the parent's: a killed one cannot tell its workers."""
-    torch.set_num_threads(1)
+    use_threads()
     Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
@@ -572,7 +574,7 @@ def _save(path: Path, rows: list[dict], split: str) -> None:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in packages},
         "processor": platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
     }
     write_text(path, pd.DataFrame(rows).to_csv(index=False))
     write_text(path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n")

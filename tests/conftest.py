@@ -1,11 +1,10 @@
 """Pytest settings shared by the unit tests and by the notebooks that run under nbval."""
 
-import os
-
 import pytest
 
-# The sixth decimal moves with the number of threads; a notebook's kernel inherits this.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+from mmlib.devices import use_threads
+
+use_threads()  # the sixth decimal moves with their number; lessons say it in their first cell
 
 
 class NotebookCells:

@@ -137,5 +137,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "2")  # as the tests
     sys.exit(min(main(sys.argv[1:]), 1))

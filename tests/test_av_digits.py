@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmlib import files
 from mmlib.data import AVDigits, av_digits, log_mel
 from mmlib.data.av_digits import SCENARIOS, WORD_LEVEL
 
@@ -132,7 +133,7 @@ def test_bad_split_scenario_and_seed():
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """A package folder with a copy of the asset, and no memory of the true one."""
-    monkeypatch.setattr(av_digits, "__file__", str(tmp_path / "mmlib/data/av_digits.py"))
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "mmlib/files.py"))
     (tmp_path / "assets").mkdir()
     copy = tmp_path / "assets/spoken_digits.npz"
     shutil.copy(ROOT / "assets/spoken_digits.npz", copy)

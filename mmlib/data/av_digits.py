@@ -8,7 +8,6 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 from torchaudio.functional import mu_law_decoding
 
 from mmlib.data.spectrograms import log_mel
+from mmlib.files import asset
 from mmlib.training import whole_number
 
 SAMPLE_RATE = 8000
@@ -219,20 +219,16 @@ def _spoken_digits() -> _SpokenDigits:
 
 
 def read_asset(name: str, sha256: str) -> bytes:
-    """The bytes of a file of `assets/`, checked: in the installed package, else in the checkout.
+    """The bytes of a file of `assets/`, checked; see `mmlib.files.asset`.
 
-    Raises `FileNotFoundError` if it is in neither place, `ValueError` if its content is not the
-    expected one.
+    Raises `FileNotFoundError` if it is not there, `ValueError` if its content is not the expected
+    one.
     """
-    package = Path(__file__).resolve().parents[1]
-    places = [package / "assets" / name, package.parent / "assets" / name]
-    found = [path for path in places if path.is_file()]
-    if not found:
-        raise FileNotFoundError(f"{places[-1]} is missing; restore it from the repository")
-    content = found[0].read_bytes()
+    path = asset(name)
+    content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(
-            f"{found[0]} ({len(content):,} bytes) is damaged or of another version: its SHA-256 "
+            f"{path} ({len(content):,} bytes) is damaged or of another version: its SHA-256 "
             f"is not {sha256[:12]}...; restore it from the repository"
         )
     return content

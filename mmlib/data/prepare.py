@@ -31,6 +31,7 @@ from mmlib.data.clip_lists import (
 from mmlib.data.folders import inner_folder
 from mmlib.data.lists import folder_of, without_repeats
 from mmlib.data.media import PICTURES
+from mmlib.devices import usable_cores
 from mmlib.files import write_text
 from mmlib.training import one_of, whole_number
 
@@ -119,10 +120,10 @@ def prepare(
     number become that many, evenly spread. With another `fps` the folder is `Image-02-FPS`, and
     `ks_visual`, whose name does not say it, has to be removed first.
 
-    Works in `processes` processes, by default one a core. What is there already is left alone, so
-    that a run which was stopped or killed is resumed by starting it again; a clip is written beside
-    its place, as `<clip>.part`, and renamed when it is whole. A video that cannot be read does not
-    stop the others: it stands in the report and in `root/prepare-failed.txt`.
+    Works in `processes` processes, by default one a core that it may use. What is there already is
+    left alone, so that a run which was stopped or killed is resumed by starting it again; a clip is
+    written beside its place, as `<clip>.part`, and renamed when it is whole. A video that cannot be
+    read does not stop the others: it stands in the report and in `root/prepare-failed.txt`.
 
     Raises `ModuleNotFoundError` without PyAV; `ValueError` for an unknown name or a bad number;
     `FileNotFoundError` for a root, folder or list that is missing; `OSError` when the disk is full.
@@ -137,7 +138,7 @@ def prepare(
     clips, missing = clips_of(root, fps)
     left = [clip for clip in clips if not all(map(_is_there, (clip.frames, clip.sound)))]
     skipped = len(clips) - len(left)
-    reasons = _run(name, left, skipped, processes or os.cpu_count() or 1, progress)
+    reasons = _run(name, left, skipped, processes or usable_cores(), progress)
     failed = [Failure(clip.id, reasons[clip.id]) for clip in left if reasons[clip.id]]
     _write_failures(root / FAILURES, failed)
     return PrepareReport(name, len(left) - len(failed), skipped, tuple(failed), tuple(missing))

@@ -1,0 +1,99 @@
+"""Cores and threads: what a process may use decides, not what the machine has."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmlib import devices
+from mmlib.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before(monkeypatch):
+    monkeypatch.delenv("MMLIB_THREADS", raising=False)
+    yield
+    monkeypatch.undo()
+    devices.use_threads()
+
+
+def said_by(code, **environment):
+    command = [sys.executable, "-c", f"from mmlib.devices import *; {code}"]
+    return subprocess.check_output(command, text=True, env=os.environ | environment).strip()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_a_process_bound_to_one_core_may_use_one():
+    assert (
+        said_by("os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); print(usable_cores())")
+        == "1"
+    )
+
+
+def test_the_quota_of_a_container_counts():
+    # what a container of one core finds at this place, on a machine of two or more
+    quota = "mount -t tmpfs none /sys/fs/cgroup && echo 100000 100000 > /sys/fs/cgroup/cpu.max"
+    code = "from mmlib.devices import usable_cores; print(usable_cores())"
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"]).returncode:
+        pytest.skip("no namespaces on this system")
+    command = [*alone, "sh", "-c", f"{quota} && {sys.executable} -c '{code}'"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "mount:" in done.stderr:
+        pytest.skip("no mounts in a namespace on this system")
+    assert done.stdout.strip() == "1"
+
+
+def test_no_default_counts_the_machines_cores():
+    sources = [*ROOT.glob("mmlib/**/*.py"), *ROOT.glob("tests/*.py")]
+    calls = re.compile(r"os\.cpu_count\(|multiprocessing\.cpu_count\(")
+    found = [path.name for path in sources if calls.search(path.read_text(encoding="utf-8"))]
+    assert set(found) <= {"devices.py", "test_devices.py"}
+
+
+def test_one_thread_unless_the_environment_says_otherwise(monkeypatch):
+    assert devices.use_threads() == torch.get_num_threads() == 1
+    assert devices.use_threads(2) == torch.get_num_threads() == 2
+    monkeypatch.setenv("MMLIB_THREADS", "3")
+    assert devices.use_threads() == torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("words", ["two", "0", "-1", "1.5"])
+def test_a_number_of_threads_that_is_none(monkeypatch, words):
+    monkeypatch.setenv("MMLIB_THREADS", words)
+    with pytest.raises(ValueError, match=f"MMLIB_THREADS is .*{words}.*; give a whole number"):
+        devices.use_threads()
+
+
+def test_linear_algebra_of_numpy_has_one_thread_too():
+    code = (
+        "import numpy, sklearn.linear_model; from threadpoolctl import threadpool_info; "
+        "use_threads(); print({x['num_threads'] for x in threadpool_info()})"
+    )
+    assert said_by(code) == "{1}"
+
+
+def test_training_says_its_threads(tmp_path, capsys, monkeypatch):
+    torch.set_num_threads(2)
+    words = ["train", "--epochs", "1", "--data-options", "size=64", "--device", "cpu"]
+    assert main([*words, "--out", str(tmp_path / "a")]) == 0
+    assert "mmlib: on cpu with 1 thread (MMLIB_THREADS" in capsys.readouterr().err
+    assert torch.get_num_threads() == 1
+    monkeypatch.setenv("MMLIB_THREADS", "2")
+    assert main([*words, "--out", str(tmp_path / "b")]) == 0
+    assert "mmlib: on cpu with 2 threads" in capsys.readouterr().err
+
+
+def test_tables_are_made_with_as_many_processes_as_there_are_usable_cores(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr("mmlib.__main__.usable_cores", lambda: 7)
+    monkeypatch.setattr("mmlib.results.write_tables", lambda out, processes: seen.append(processes))
+    assert main(["results", "--out", str(tmp_path)]) == 0
+    assert seen == [7]
