@@ -8,6 +8,9 @@ lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
 test: set-up  ## unit tests, then every notebook and solution
 	$(python) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
+test-elsewhere: set-up  ## the notebooks as on six other machines: processors, threads, roundings
+	$(python) tests/elsewhere.py
+
 run: set-up  ## execute all notebooks in place, with a table of seconds and memory
 	$(python) tests/run_notebooks.py
 
@@ -30,9 +33,9 @@ clean:  ## delete what the other targets made
 	find notebooks -name .ipynb_checkpoints -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1  /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1  /p' Makefile
 
 set-up:
 	@.ci/set-up
 
-.PHONY: lab test run bench tuning results lint clean help set-up
+.PHONY: lab test test-elsewhere run bench tuning results lint clean help set-up
