@@ -140,6 +140,13 @@ def test_the_first_upload_is_not_claimed_whole():
     assert "gate" not in str(PRESETS["cremad", "boosting"])
 
 
+@pytest.mark.parametrize("data", ["ucf101", "modelnet40"])
+@pytest.mark.parametrize("method", ["detached", "joint"])
+def test_di_mml_flips_what_belongs_together_apart(data, method):
+    """Its flow is mirrored in u alone, its two views are cropped and flipped each on its own."""
+    assert PRESETS[data, method].data["aligned"] is False
+
+
 def test_presets_with_a_loader_that_takes_the_first_frames_take_them(tmp_path):
     """OGM-GE's and AUG's loaders draw numbers and then take the first frames of the folder."""
     for key in PRESETS:
