@@ -35,8 +35,9 @@ def add_train(commands) -> None:
     add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
     add("--root", type=Path, help="folder of the data set (av-digits needs none)")
     add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
-    add("--method", choices=list(METHODS), default="joint")
-    add("--preset", choices=["paper"], help="the published values for this method and data set")
+    reading = "gap and cal are our reading of their papers' abstracts"
+    add("--method", choices=list(METHODS), default="joint", help=reading)
+    add("--preset", choices=["paper"], help="published values; tells what the run does otherwise")
     add("--epochs", type=int, help="15, or the preset's")
     add("--batch-size", type=int, help="of all processes together; 64, or the preset's")
     add("--lr", type=float, help="the method's own on av-digits, else 0.001, or the preset's")

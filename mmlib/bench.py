@@ -34,8 +34,8 @@ LABELS = {
     "valuation": "sample valuation",
     "boosting": "sustained boosting",
     "detached": "detached learning, DI-MML",
-    "gap": "GMM gap loss",
-    "cal": "CAL with AIB",
+    "gap": "GMM gap loss (our reading)",
+    "cal": "CAL with AIB (our reading)",
     "valuation + unimodal losses": "valuation + unimodal losses",  # the best pair on validation
 }
 START, END = "<!-- bench: written by make results -->", "<!-- end of bench -->"

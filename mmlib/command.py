@@ -61,6 +61,8 @@ def train(arguments: argparse.Namespace) -> None:
         splits = {split: open_data(arguments, settings, split) for split in SPLITS}
         check_settings(arguments.out, settings, arguments.resume)
         check_vocabulary(arguments.out, splits["train"], arguments.resume)
+        if arguments.preset and rank() == 0:
+            print(preset(arguments.data, arguments.method), file=sys.stderr)
 
         def make() -> Method:
             return build(arguments, settings, splits["train"], device)
@@ -173,11 +175,12 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
 def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.device) -> Method:
     """The method over fresh encoders, as fast as the device and the flags allow."""
     name, options = settings["method"], settings["options"]
-    known = [
+    known = {
         p for kind in METHODS[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters
-    ]
+    }
+    known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "options"}
     for option in options:
-        one_of("--options", option, sorted({*known} - {"model", "dataset", "epochs", "options"}))
+        one_of("--options", option, sorted(known))
     with seeded(settings["seed"]):
         encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
     for m, encoder in encoders.items():

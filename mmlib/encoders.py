@@ -52,7 +52,7 @@ class ResNet18(nn.Module):
         from torchvision.models import resnet18  # here: it takes seconds, most lessons need none
 
         super().__init__()
-        self.channels = channels
+        self.channels, self.pretrained = channels, weights is not None
         self.trunk = resnet18(weights=weights)
         self.trunk.fc = nn.Identity()
         if channels != 3:

@@ -87,10 +87,10 @@ class ConcatFusion(Fusion):
 class BottleneckFusion(ConcatFusion):
     """`ConcatFusion` on stochastic codes: `h_m` to mean and log-variance of a Gaussian, `(B, d)`.
 
-    The variational information bottleneck of Alemi et al. (ICLR 2017), one for each modality. In
-    training the code is drawn, `mean + sigma e`; at test time it is the mean. `code` is d, the
-    first encoder's width by default. The first log-variance is about -4, so that training starts
-    nearly without noise; it stays within +-10.
+    The variational information bottleneck of Alemi et al. (ICLR 2017), one for each modality; that
+    CAL's is of this kind is our reading. In training the code is drawn, `mean + sigma e`; at test
+    time it is the mean. `code` is d, the first encoder's width by default. The first log-variance
+    is about -4, so that training starts nearly without noise; it stays within +-10.
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int, code: int | None = None):

@@ -85,6 +85,10 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `method` and return its history, one dict an epoch.
 
+    `seed` decides what happens from here on: the order of the samples, how they are augmented, what
+    a plan draws, dropout. The weights that `method` starts with are there already: make the
+    encoders within `seeded`, and give `make_method` a seed for the rest.
+
     A row holds `epoch` (from 1), `seconds` of training, `samples` visited and `looked_at` (see
     `Plan`), the means of what `step` logged, and what `evaluate(method)` returned. With
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the

@@ -1,5 +1,6 @@
 """The command line: what a run leaves, goes on with after a kill, and says to bad input."""
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -110,9 +111,27 @@ def test_explicit_flags_win_over_the_preset(start, tmp_path, monkeypatch):
         "lr": 0.02,
         "weight_decay": 1e-4,
         "decay_at": [70],
+        "initialisation": "xavier",
         "alpha": 0.3,
-        "modulated_epochs": 50,
+        "modulated_epochs": 51,
     }
+
+
+def test_a_run_with_a_preset_says_what_it_does_otherwise(start, monkeypatch, capsys):
+    published = PRESETS["cremad", "ogm-ge"]
+    short = dataclasses.replace(published, epochs=1, batch_size=8, data={})
+    monkeypatch.setitem(PRESETS, ("toy", "ogm-ge"), short)
+    words = ("--method", "ogm-ge", "--preset", "paper")
+    assert start(*words) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("published values of OGM-GE (CVPR 2022, commit 343dc1d); differ")
+    lines = [f"- {sentence}." for sentence in published.differences]
+    assert len(lines) == 3 and said.err.splitlines()[1:4] == lines
+    assert "published" not in said.out  # that is for the scores
+    assert start("--method", "ogm-ge", "--epochs", "1", out="plain") == 0
+    assert "published" not in capsys.readouterr().err
+    assert start(*words, "--options", "alpa=3", out="wrong") == 2
+    assert "--options is 'alpa'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", PRESETS, ids=" ".join)

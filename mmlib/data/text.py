@@ -135,6 +135,8 @@ class HuggingFaceEncoder(nn.Module):
     the CPU only) or too many for the model.
     """
 
+    pretrained = True
+
     def __init__(self, folder: str | Path):
         super().__init__()
         self.model, loaded = _from_folder("AutoModel", folder, output_loading_info=True)

@@ -1,9 +1,12 @@
 """The finished methods, one file each; `make_method` builds one by the name of the command line."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
 from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
+from mmlib.initialisation import initialise
 from mmlib.methods.baselines import OGMGE, Ensemble, Joint, ModalityDropout
 from mmlib.methods.boosting import BoostedFusion, Boosting
 from mmlib.methods.cal import CAL
@@ -43,14 +46,17 @@ def make_method(
     seed: int = 0,
     device: torch.device | str = "cpu",
     dataset=None,
+    initialisation: str | Mapping[str, str] | None = None,
     **options,
 ) -> Method:
     """The method of that name over these encoders, on `device`.
 
-    Heads, and what the method itself draws at random, come from `seed`. `dataset` is the training
-    data: methods that plan by its samples (`valuation`, `detached`, `gap`, `modality-dropout`) need
-    it, the others ignore it. `options` go to the method's class (`lr`, `alpha`...). Raises
-    `ValueError` for an unknown name or a data set that is needed and not given.
+    Heads, and what the method itself draws at random, come from `seed`; the encoders' weights are
+    there already (`seeded` seeds them). `dataset` is the training data: methods that plan by its
+    samples (`valuation`, `detached`, `gap`, `modality-dropout`) need it, the others ignore it.
+    `initialisation` starts encoders and heads anew, also from `seed`: see `initialise`. `options`
+    go to the method's class (`lr`, `alpha`...). `gap` and `cal` are our reading of their papers'
+    abstracts. Raises `ValueError` for an unknown name or a data set that is needed and not given.
     """
     if name not in METHODS:
         raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")
@@ -60,5 +66,8 @@ def make_method(
             raise ValueError(f"{name} plans by the training samples; give make_method a dataset")
         options["dataset"] = dataset
     with seeded(seed):
-        model = fusion(encoders, classes).to(device)
+        model = fusion(encoders, classes)
+        if initialisation:
+            initialise(model, initialisation)
+    model.to(device)
     return method(model, epochs, seed=seed, **settings | options)

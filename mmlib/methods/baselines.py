@@ -185,7 +185,7 @@ class OGMGE(Joint):
     After backward each convolution gradient `g` of encoder m becomes `k_m g + e`, with `k_m` from
     `ogm_ge_coefficients` and `e ~ N(0, std(g)^2)`; `noise=False` leaves `e` out (OGM). Use SGD: an
     adaptive optimiser undoes the scaling. `modulated_epochs` is the number of epochs, from the
-    first, in which it acts (`None`: all); `options` are those of `Joint`.
+    first, in which it acts (`None`: all; the released code has 51); `options` are those of `Joint`.
     """
 
     def __init__(

@@ -70,8 +70,9 @@ def weaker_modality(scores: Mapping[str, float], dead_zone: float = 0.01) -> str
 
     `scores` are sums or means of the probability of the true class. The lowest is weaker if the
     others' mean is more than `1 + dead_zone` times as high: with two modalities the released code's
-    ratio; with more, our reading (the first upload adds to all below a share). Raises `ValueError`
-    for fewer than two modalities, a negative score or dead zone, or NaN.
+    ratio (above 1.01; its 0.99 to the other side is 1 / 1.01 here); with more, our reading (the
+    first upload adds to all below a share). Raises `ValueError` for fewer than two modalities, a
+    negative score or dead zone, or NaN.
     """
     values = {m: float(score) for m, score in scores.items()}
     if len(values) < 2 or dead_zone < 0 or not all(value >= 0 for value in values.values()):
@@ -140,8 +141,9 @@ class Boosting(Joint):
     to begin with. `train_new=False` leaves added classifiers at their random start, as the released
     code does. `loss_weights` multiplies a modality's loss (not what is logged of it);
     `fusion_weights` its logits in the sum (the released code has 0.4 for sound, 0.6 for picture).
-    Other arguments as in `boosting_loss`, `weaker_modality` and `Joint`. Raises `ValueError` for an
-    `every` below 1.
+    The code's first upload (966dbf5) multiplies the logits of added classifiers by a learned gate;
+    paper, later code (841d079) and this class have none. Other arguments as in `boosting_loss`,
+    `weaker_modality` and `Joint`. Raises `ValueError` for an `every` below 1.
     """
 
     undivided = "updates the modalities in turn from one pass over the batch"

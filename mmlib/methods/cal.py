@@ -27,8 +27,8 @@ def information(utility: Mapping[frozenset[str], float]) -> dict[str, float]:
     """Information quantity I of each modality: its Shapley value in the utility, not below 0.
 
     `utility` maps every set of modalities, the empty one too, to a number such as the mean
-    probability of the true class. Before the cut at 0 the values add up to
-    `utility[all] - utility[none]`. Raises `ValueError` for a set that is missing.
+    probability of the true class. Before the cut at 0 the values add up to `utility[all] -
+    utility[none]`. That I is this is our reading. Raises `ValueError` for a set that is missing.
     """
     if frozenset() not in utility:
         raise ValueError("utility lacks the empty set; give chance level, 1 / classes, for it")
@@ -40,7 +40,8 @@ def information(utility: Mapping[frozenset[str], float]) -> dict[str, float]:
 def confidence(logits: Mapping[str, Tensor]) -> dict[str, float]:
     """Confidence D of each modality: `1 - mean entropy / log K` of its own logits, `(B, K)`.
 
-    In [0, 1]; an entry `"fused"` is left out. Raises `ValueError` for NaN and for one class.
+    In [0, 1]; an entry `"fused"` is left out. That D is this is our reading. Raises `ValueError`
+    for NaN and for one class.
     """
     scores = {}
     for m, z in logits.items():
@@ -61,8 +62,8 @@ def contribution_scores(
 ) -> dict[str, float]:
     """`c = alpha I / sum I + (1 - alpha) D / sum D` of each modality; they add up to 1.
 
-    A sum of 0 counts as equal shares. Raises `ValueError` for an alpha outside [0, 1], other
-    modalities on one side, or a number that is negative or not finite.
+    Our reading. A sum of 0 counts as equal shares. Raises `ValueError` for an alpha outside [0, 1],
+    other modalities on one side, or a number that is negative or not finite.
     """
     values = [*information.values(), *confidence.values()]
     if not 0 <= alpha <= 1 or set(information) != set(confidence) or not information:
@@ -89,8 +90,8 @@ def contribution_weights(
 ) -> dict[str, float]:
     """Contribution W of each modality, `softmax(c / temperature)` of `contribution_scores`.
 
-    Numbers without gradient that add up to 1, equal for equal modalities. Raises `ValueError` for a
-    temperature that is not above 0, and what `contribution_scores` refuses.
+    Our reading. Numbers without gradient that add up to 1, equal for equal modalities. Raises
+    `ValueError` for a temperature that is not above 0, and what `contribution_scores` refuses.
     """
     return _softmax(contribution_scores(information, confidence, alpha), temperature)
 
@@ -103,6 +104,7 @@ def sample_weights(
 ) -> dict[str, Tensor]:
     """`contribution_weights` of every sample by itself: W of each modality, `(B,)`, no gradient.
 
+    Our reading, as all of CAL.
     `utility` maps every set of modalities, the empty one too, to `(B,)`; `logits` are each
     modality's own, `(B, K)`. Raises `ValueError` for an alpha outside [0, 1], a temperature that is
     not above 0, a set that is missing.
@@ -147,14 +149,18 @@ class _ScaleGradient(torch.autograd.Function):
 
 
 def scale_gradient(x: Tensor, factor: float | Tensor) -> Tensor:
-    """`x` itself; on the way back its gradient is multiplied by `factor`, as it is by then."""
+    """`x` itself; on the way back its gradient is multiplied by `factor`, as it is by then.
+
+    That CAL accelerates in this way is our reading.
+    """
     return _ScaleGradient.apply(x, factor)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Divergence of `N(mean, exp(log_variance))` from `N(0, 1)`: `(B, d)` twice to `(B,)`, nats.
 
-    Summed over d. Raises `ValueError` for shapes that differ and where the variance overflows.
+    Summed over d. That CAL compresses by it is our reading. Raises `ValueError` for shapes that
+    differ and where the variance overflows.
     """
     if mean.shape != log_variance.shape or mean.dim() != 2:
         raise ValueError(
@@ -171,6 +177,8 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 class CAL(Joint):
     """Joint + unimodal losses with scaled encoder gradients and a bottleneck for each modality.
+
+    The paper was open to us as its abstracts only: every formula here is our reading.
 
     `CE(z) + unimodal_weight * sum over m of CE(z_m) + sum over m of beta_m KL_m / d`, with
     `beta_m = beta M (1 - W_m)` for M modalities, and the gradient that enters encoder m, the

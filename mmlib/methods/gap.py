@@ -28,8 +28,9 @@ def modality_gap(
 ) -> Tensor:
     """`G = softmax(z_1)_y - softmax(z_2)_y` of each sample: `(N, K)` twice to `(N,)` in [-1, 1].
 
-    With `one_sided` no gradient reaches the larger of the two scores: shrinking the gap pulls the
-    smaller up. Raises `ValueError` for logits and target that do not fit together.
+    The abstract gives this in words; where the gradient goes is our reading. With `one_sided` none
+    reaches the larger of the two scores: shrinking the gap pulls the smaller up. Raises
+    `ValueError` for logits and target that do not fit together.
     """
     scores = []
     for logits in (first_logits, second_logits):
@@ -48,7 +49,10 @@ def modality_gap(
 @dataclass
 class Mixture:
     """Gaussians in one dimension: `means`, `variances`, `weights`, float64 `(components,)` each,
-    and the `log_likelihood` of the `count` values they were fitted to, summed."""
+    and the `log_likelihood` of the `count` values they were fitted to, summed.
+
+    A textbook mixture; what the gap's is, is our reading (`fit_gap_mixture`).
+    """
 
     means: Tensor
     variances: Tensor
@@ -82,10 +86,11 @@ def fit_mixture(
 ) -> Mixture:
     """Expectation maximisation for `components` Gaussians on `values`, `(N,)`.
 
-    Starts at the quantiles `(k + 1/2) / components` (at these shares of the range if two of them
-    coincide) and stops after `iterations` or when the mean log-likelihood moves by less than
-    `tolerance`. Everything is computed in float64 and without
-    gradients. Raises `ValueError` for fewer than two values and for NaN.
+    The textbook's algorithm; start, stop and floors are our reading. Starts at the quantiles
+    `(k + 1/2) / components` (at these shares of the range if two of them coincide) and stops after
+    `iterations` or when the mean log-likelihood moves by less than `tolerance`. Everything is
+    computed in float64 and without gradients. Raises `ValueError` for fewer than two values and for
+    NaN.
     """
     x = values.detach().cpu().double().flatten()
     if len(x) < 2 or not torch.isfinite(x).all():
@@ -124,7 +129,8 @@ class GapMixture:
     over the root of the mean variance. A `degenerate` mixture, one whose means are less than 1 of
     these apart or that one Gaussian explains as well, calls no sample imbalanced. `monotone` says
     whether a larger gap always has a larger posterior, over the range of the data: a narrow
-    component can turn that round.
+    component can turn that round. The abstract has two Gaussians and Bayes' rule; the rest is our
+    reading.
     """
 
     means: Tensor
@@ -153,8 +159,9 @@ def fit_gap_mixture(gap: Tensor, signed: bool = False) -> GapMixture:
     """Two Gaussians on the size of the gap, `(N,)`, or with `signed` on the gap itself.
 
     The component with the mean nearer to 0 is the balanced one. Variances stay above 1e-4 and
-    weights near 0.02 or above. Gaps that are all equal give a degenerate mixture. Raises
-    `ValueError` for fewer than two gaps and for NaN.
+    weights near 0.02 or above. Gaps that are all equal give a degenerate mixture. The abstract says
+    "two-component Gaussian mixture"; the gap's size, the floors and what counts as degenerate are
+    our reading. Raises `ValueError` for fewer than two gaps and for NaN.
     """
     values = gap.detach() if signed else gap.detach().abs()
     one, two = (fit_mixture(values, k, weight_floor=0.02) for k in (1, 2))
@@ -199,7 +206,10 @@ def shift_term(gap: Tensor, posterior: Tensor, mixture: GapMixture) -> Tensor:
 
 
 class Gap(Joint):
-    """Joint + unimodal losses, and after a warm-up the gap's mixture decides on more (our reading).
+    """Joint + unimodal losses, and after a warm-up the gap's mixture decides on more.
+
+    The paper was open to us as its abstracts only: the aims of the loss are theirs, its formula is
+    our reading.
 
     `mean of w_fus CE(z) + unimodal_weight * sum over m of CE(z_m) + gap_weight * w_gap G^2 +
     shift_weight * shift_term`. After `warmup` epochs every `refit`-th plan measures the gap of
