@@ -38,7 +38,7 @@ _SMV_VALUATION = _SMV | {"warmup": 5}
 _JOINT_DI = {"lr": 1e-3, "weight_decay": 1e-4, "decay_at": (70, 140)}
 _DI = _JOINT_DI | {"start": 20, "head_epochs": 20, "head_lr": 1e-3}
 _DI_DATA = {  # the released CREMA-D loader also adds noise to every picture; this one does not
-    "cremad": {"audio": "pmr", "frames": 3},
+    "cremad": {"audio": "di-mml", "frames": 3},
     "ave": {"audio": "pmr-10s", "frames": 4},
     "ucf101": {"recipe": "di-mml"},
     "modelnet40": {"aligned": False},
