@@ -83,7 +83,7 @@ _DI = _JOINT_DI | {"start": 20, "head_epochs": 20, "head_lr": 1e-3}
 _JOINT_DI |= {"initialisation": "scattered"}
 _DI |= {"initialisation": {"encoders": "scattered", "concat": "xavier"}}
 _DI_DATA = {
-    "cremad": {"audio": "pmr", "frames": 3},
+    "cremad": {"audio": "di-mml", "frames": 3},
     "ave": {"audio": "pmr-10s", "frames": 4},
     "ucf101": {"recipe": "di-mml", "aligned": False},
     "modelnet40": {"aligned": False},

@@ -11,8 +11,11 @@ import soundfile
 import torch
 from PIL import Image
 from torch.testing import assert_close
+from torchaudio.compliance import kaldi
+from voices import voice
 
 from mmlib.data import clips
+from mmlib.data.cache import Cache
 from mmlib.data.clip_lists import CREMAD_LABELS, actor_of, actors_of
 from mmlib.data.clips import AVE, CremaD, KineticsSounds, choose_frames
 from mmlib.data.media import read_image, read_sound
@@ -128,6 +131,16 @@ def test_the_second_time_comes_from_the_cache(own, draws, monkeypatch):
     assert all(x.equal(first[m]) for m, x in again.take(torch.arange(6), draws).items())
     with pytest.raises(AssertionError, match="decoded again"):
         CremaD(root, "train", cache=False, **SMALL).take(torch.arange(1))
+
+
+def test_what_another_resampler_made_is_not_read(cremad, tmp_path):
+    """Up to commit ad325df the entries were made with torchaudio's filter, under this recipe."""
+    data = cremad(cache=tmp_path)
+    made = {"data": "CremaD", "audio": ["ogm", *RECIPES["ogm"]], "sounds": "AudioWAV.wav"}
+    old = Cache(tmp_path, made | {"pictures": ["Image-01-FPS", 32]})
+    wrong = {"x": torch.zeros(RECIPES["ogm"].shape).half()}
+    old.get(data.ids[0], [data.files(0)["audio"]], lambda: wrong)
+    assert data.take(torch.tensor([0]))["audio"].ne(0).any()
 
 
 def test_where_the_cache_is(own, tmp_path):
@@ -623,6 +636,54 @@ def test_lists_of_kinetics_sounds_of_no_known_form(own):
     (root / "my_test.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"no list my_test\.txt or test_1fps_path\.txt or"):
         KineticsSounds(root, "test")
+
+
+def bank_of(samples, rate):
+    """As the released scripts call it: all channels, their common mean taken off, own rate."""
+    x = torch.from_numpy(samples.T.copy()).float()
+    options = {"window_type": "hanning", "num_mel_bins": 128, "dither": 0.0, "htk_compat": True}
+    return kaldi.fbank(x - x.mean(), sample_frequency=rate, **options)
+
+
+@pytest.mark.parametrize("audio", ["fbank", "mla-fbank"])
+def test_filter_banks_take_the_first_channel_at_the_recordings_own_rate(audio, own):
+    root = own("ks")
+    data = KineticsSounds(root, "train", audio=audio, cache=False, **SMALL)
+    for i, rate in enumerate((44_100, 48_000, 22_050)):
+        both = np.round(voice(rate, 3.2, channels=2) * 32767) / 32768
+        soundfile.write(data.files(i)["audio"], both, rate)
+        wanted = bank_of(both, rate)
+        found = data.take(torch.tensor([i]))["audio"][0, 0].float()
+        frames = len(wanted)
+        assert frames == 1 + (len(both) - rate // 40) // (rate // 100) < 320
+        wanted = (wanted + 4.503877) / (2 * 5.141276) if audio == "fbank" else wanted
+        assert_close(found[:frames], wanted, atol=0.01, rtol=0)
+        assert_close(data.waveform(i), torch.from_numpy(both[:, 0]).float(), atol=1e-6, rtol=0)
+        assert data.sample_rate_of(i) == rate
+        again = data.audio_input(data.waveform(i), data.sample_rate_of(i))[0]
+        assert_close(again, found, atol=0.01, rtol=0)
+        averaged = bank_of(both.mean(axis=1, keepdims=True), rate)
+        assert (bank_of(both, rate) - averaged).abs().mean() > 0.3  # it makes a difference
+    assert data.sample_rate == 44_100  # that of the first clip
+
+
+def test_other_recipes_average_the_channels_at_their_own_rate(own):
+    root = own("cremad")
+    data = CremaD(root, "train", cache=False, **SMALL)
+    path = data.files(0)["audio"]
+    soundfile.write(path, voice(48_000, 1.5, channels=2), 48_000)
+    assert data.waveform(0).equal(read_sound(path, 22_050))
+    assert data.sample_rate == data.sample_rate_of(0) == 22_050
+
+
+def test_the_event_is_cut_out_at_the_recordings_own_rate(own):
+    root = own("ave")
+    data = AVE(root, "test", audio="fbank", cache=False, **SMALL)
+    both = voice(44_100, 10, channels=2)
+    soundfile.write(data.files(0)["audio"], both, 44_100)
+    first, last = (int(44_100 * time) for time in (data._entries[0].start, data._entries[0].end))
+    wanted = torch.from_numpy(both[first:last, 0]).float()
+    assert_close(data.waveform(0), wanted, atol=1e-4, rtol=0)
 
 
 def test_a_stored_filter_bank_of_another_shape(own):

@@ -16,9 +16,10 @@ except ImportError:  # Python 3.10
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = [*sorted(ROOT.glob("notebooks/*.ipynb")), *sorted(ROOT.glob("notebooks/*/*.ipynb"))]
 TRIO = ("torch", "torchvision", "torchaudio")
+CONDA_SOUND = {"soundfile": "pysoundfile", "soxr": "soxr-python"}
 CONDA_NAMES = {
-    "environment.yml": {"torch": "pytorch", "soundfile": "pysoundfile"},
-    "binder/environment.yml": {"torch": "pytorch-cpu", "soundfile": "pysoundfile"},
+    "environment.yml": {"torch": "pytorch", **CONDA_SOUND},
+    "binder/environment.yml": {"torch": "pytorch-cpu", **CONDA_SOUND},
 }
 # Put together here, so that this file does not hold what it looks for.
 HOSTS = [

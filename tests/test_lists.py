@@ -1,8 +1,12 @@
 """Annotation lists: what is read as meant, what is refused with file and line, what is carved."""
 
+import hashlib
+from pathlib import Path
+
 import pytest
 import torch
 
+from mmlib.data import AVE, UCF101, CremaD, KineticsSounds, ModelNet40, MVSASingle
 from mmlib.data.lists import (
     Entry,
     Line,
@@ -151,3 +155,83 @@ def test_folders(tmp_path):
     for path in (tmp_path / "none", tmp_path / "file"):
         with pytest.raises(FileNotFoundError, match="missing or no folder; expected things"):
             folder_of(path, "things")
+
+
+# the official lists, beside the checkout: ids and labels as the released loaders have them
+
+OFFICIAL = Path(__file__).parents[2] / "shared" / "lists"
+MEDIA = {
+    CremaD: ("AudioWAV", "Image-01-FPS"),
+    AVE: ("AudioWAV", "Image-01-FPS"),
+    KineticsSounds: [f"ks_{kind}/{s}" for kind in ("audio", "visual") for s in ("train", "test")],
+    ModelNet40: ("modelnet40_images_new_12x",),
+}
+BOTH = ("train", "val")  # validation is carved out of the published training list
+ALL = ("train", "val", "test")
+VIEW = "../modelnet40_images_new_12x/{id}_v001.png {label}"
+LOADED = [  # data set, lists, splits, clips, SHA-256 of what the released loader makes of them
+    (CremaD, "CREMAD", BOTH, 6_698, "67b5bda4f217a6d0adf06bdd6c0eacf5"),
+    (CremaD, "CREMAD", ("test",), 744, "72b8821dba8949303ed44a9b51834670"),
+    (AVE, "AVE", ("train",), 3_311, "ad9910f330f6894d8b016dc05dd022c3"),
+    (AVE, "AVE", ("val",), 401, "b1a958f19a9006a538ad6b3e2b791a73"),
+    (AVE, "AVE", ("test",), 402, "5f136d08a2fdaac60736e50838b05325"),
+    (KineticsSounds, "KineticSound", BOTH, 14_799, "54011114355d62941f3d3b7c976ae771"),
+    (KineticsSounds, "KineticSound", ("test",), 2_597, "95fbb396bf6bc303a2ce5c7a365bc3dd"),
+    (ModelNet40, "ModelNet", BOTH, 9_843, "55e54671c0610e1a66a382786bacda14"),
+    (ModelNet40, "ModelNet", ("test",), 2_468, "d553f285eb3d3472a01a3b83a014c373"),
+    (UCF101, "UCF", BOTH, 9_537, "ea6757034c0d6fae68bc0f62df7a1230"),
+    (UCF101, "UCF", ("test",), 3_783, "ec29faf8bc925588d435c2481acf5154"),
+]
+
+
+def official(kind, lists, splits, root, **options):
+    """The data sets of some splits, by the lists beside the checkout and with no media at all."""
+    if not (OFFICIAL / lists).is_dir():
+        pytest.skip(f"the official lists are not in ../shared/lists/{lists}")
+    for name in MEDIA.get(kind, ()):
+        (root / name).mkdir(parents=True)
+    return [kind(root, s, lists=OFFICIAL / lists, cache=False, **options) for s in splits]
+
+
+def sha256(parts, form="{id} {label}", named=False):
+    lines = [
+        form.format(id=id, label=part.classes[label] if named else label)
+        for part in parts
+        for id, label in zip(part.ids, part.target.tolist())
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:32]
+
+
+@pytest.mark.parametrize(("kind", "lists", "splits", "count", "digest"), LOADED)
+def test_official_lists(kind, lists, splits, count, digest, tmp_path):
+    parts = official(kind, lists, splits, tmp_path)
+    assert sum(map(len, parts)) == count
+    # DI-MML's loader of ModelNet40 has the path of the front view for an id
+    assert sha256(parts, *[VIEW] * (kind is ModelNet40)) == digest
+
+
+def test_the_last_label_of_a_clip_is_the_one_of_ogm_ge(tmp_path):
+    parts = official(AVE, "AVE", ("train",), tmp_path, repeats="last")
+    assert sha256(parts) == "e751ad7cd6648959bbd301e27df02111"
+
+
+def test_the_pairs_that_agree_are_those_of_qmf(tmp_path):
+    """By the published labels of MVSA-Single, QMF's three lists hold them all, and no others."""
+    parts = official(MVSASingle, "MVSA_Single", ALL, tmp_path, layout="raw", cleaning="agreeing")
+    assert sum(map(len, parts)) == 1_555 + 518 + 519
+    assert sha256(parts, named=True) == "2222a8c86f0756ce3502c2fae7e57e1b"
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "digest"),
+    [
+        ("train", 1_555, "8b0754aebaaddf521f8d0b2ad7ed0777"),
+        ("val", 518, "14e24f96ce3f21145307e0a9d5b8ad87"),
+        ("test", 519, "fb8bcce8ddba92af1489754ba3b1c37e"),
+    ],
+)
+def test_lists_of_qmf(split, count, digest, tmp_path):
+    if not (OFFICIAL / "MVSA_Single" / "train.jsonl").is_file():
+        pytest.skip("QMF's train.jsonl, dev.jsonl and test.jsonl are not in ../shared/lists")
+    parts = official(MVSASingle, "MVSA_Single", (split,), tmp_path)
+    assert len(parts[0]) == count and sha256(parts) == digest

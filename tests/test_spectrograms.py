@@ -1,20 +1,28 @@
 """Spectrogram recipes: what comes out of them is what the released loaders compute."""
 
+import json
+from pathlib import Path
+
 import librosa
 import numpy as np
 import pytest
+import soundfile
 import torch
 from scipy import signal
 from torchaudio.compliance import kaldi
 from torchaudio.functional import resample
+from voices import voice
 
 from mmlib.data.av_digits import AVDigits
+from mmlib.data.media import read_first_channel, read_sound
 from mmlib.data.spectrograms import RECIPES, spectrogram
+from mmlib.presets import PRESETS
 
 SHAPES = {
     "ogm": (257, 188),
     "pmr": (257, 299),
     "pmr-10s": (257, 1004),
+    "di-mml": (257, 1004),
     "aug": (257, 1250),
     "aug-kinetics": (257, 1003),
     "mla": (129, 626),
@@ -33,12 +41,12 @@ def librosa_original(samples, sample_rate, seconds, n_fft, hop):
     return np.log(np.abs(librosa.stft(copies, n_fft=n_fft, hop_length=hop)) + 1e-7)
 
 
-def scipy_original(samples, seconds, standardised):
+def scipy_original(samples, sample_rate, count, standardised):
     """PMR and DI-MML."""
-    copies = np.tile(samples, 10)[: seconds * 16_000]
+    copies = np.tile(samples, 10)[:count]
     copies[copies > 1.0] = 1.0
     copies[copies < -1.0] = -1.0
-    _, _, power = signal.spectrogram(copies, 16_000, nperseg=512, noverlap=353)
+    _, _, power = signal.spectrogram(copies, sample_rate, nperseg=512, noverlap=353)
     values = np.log(np.abs(power) + 1e-7)
     return (values - np.mean(values)) / (np.std(values) + 1e-9) if standardised else values
 
@@ -64,14 +72,19 @@ def kaldi_original(samples, sample_rate, normalised):
 
 ORIGINALS = {
     "ogm": lambda x: librosa_original(x, 22_050, 3, 512, 353),
-    "pmr": lambda x: scipy_original(x, 3, False),
-    "pmr-10s": lambda x: scipy_original(x, 10, True),
+    "pmr": lambda x: scipy_original(x, 16_000, 48_000, False),
+    "pmr-10s": lambda x: scipy_original(x, 16_000, 160_000, True),
+    "di-mml": lambda x: scipy_original(x, 22_050, 160_000, True),
     "aug": lambda x: librosa_original(x, 22_050, 20, 512, 353),
     "aug-kinetics": lambda x: librosa_original(x, 35_400, 10, 512, 353),
     "mla": lambda x: librosa_original(x, 16_000, 5, 256, 128),
     "fbank": lambda x: kaldi_original(x, 16_000, True),
     "mla-fbank": lambda x: kaldi_original(x, 16_000, False),
 }
+
+
+def rate_of(name):
+    return RECIPES[name].sample_rate or 16_000  # filter banks take any
 
 
 def noise(rate, seconds, deviation=0.1, seed=0):
@@ -103,10 +116,10 @@ SOUNDS = {
 @pytest.mark.parametrize("sound", SOUNDS)
 @pytest.mark.parametrize("name", RECIPES)
 def test_equal_to_the_original(name, sound):
-    rate = RECIPES[name].sample_rate
+    rate = rate_of(name)
     samples = SOUNDS[sound](rate)
     # standardised in single precision, silence is divided by the deviation of its rounding
-    exact = name == "pmr-10s" and sound == "silence"
+    exact = RECIPES[name].standardised and sound == "silence"
     expected = ORIGINALS[name](samples.astype(np.float64) if exact else samples.copy())
     found = spectrogram(torch.from_numpy(samples), rate, name)
     assert found.shape == expected.shape == SHAPES[name] == RECIPES[name].shape
@@ -117,6 +130,70 @@ def test_equal_to_the_original(name, sound):
 
 def test_every_recipe_is_compared():
     assert set(RECIPES) == set(ORIGINALS) == set(SHAPES)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Writes a voice; returns its spectrogram by a recipe and the file."""
+
+    def made(name, rate, channels, seconds=2.617, part=None):
+        path = tmp_path / "a.wav"
+        soundfile.write(path, voice(rate, seconds, channels), rate)
+        how = RECIPES[name].sample_rate
+        x, rate = (read_sound(path, how), how) if how else read_first_channel(path)
+        x = x if part is None else x[part[0] * rate : part[1] * rate]
+        return spectrogram(x, rate, name).numpy(), path
+
+    return made
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_056, 44_100, 48_000])
+@pytest.mark.parametrize("name", CUT)
+def test_equal_to_the_original_from_the_file_on(name, rate, recording):
+    """What the released loader makes of the recording, two channels and another rate included."""
+    found, path = recording(name, rate, channels=2)
+    samples, _ = librosa.load(path, sr=RECIPES[name].sample_rate)
+    assert np.abs(found - ORIGINALS[name](samples)).mean() < 1e-4
+
+
+def numbers_of(x):
+    """Means of a spectrogram's 4 x 6 parts."""
+    rows = (np.array_split(part, 6, axis=1) for part in np.array_split(x, 4))
+    return [part.mean() for row in rows for part in row]
+
+
+RELEASED = json.loads((Path(__file__).parent / "released_spectrograms.json").read_text())
+
+
+@pytest.mark.parametrize("source", ["16000 Hz x 1", "44100 Hz x 2", "48000 Hz x 1"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_numbers_of_the_released_functions(name, source, recording):
+    """Computed with the functions that the docstring of `spectrogram` names."""
+    rate, channels = map(int, source.split(" Hz x "))
+    found = numbers_of(recording(name, rate, channels)[0])
+    assert found == pytest.approx(RELEASED[f"{name}, {source}"], abs=0.002)
+
+
+def test_numbers_of_the_released_functions_on_an_event(recording):
+    found = numbers_of(recording("pmr-10s", 44_100, 2, seconds=10.03, part=(3, 7))[0])
+    wanted = RELEASED["pmr-10s of 3 to 7 s, 44100 Hz x 2"]
+    assert found == pytest.approx(wanted, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("key", "recipe"),
+    [
+        (("cremad", "ogm-ge"), "ogm"),
+        (("cremad", "boosting"), "aug"),
+        (("cremad", "detached"), "di-mml"),
+        (("ave", "detached"), "pmr-10s"),
+        (("ave", "joint"), "pmr-10s"),
+        (("kinetics-sounds", "boosting"), "aug-kinetics"),
+        (("kinetics-sounds", "valuation"), "fbank"),
+    ],
+)
+def test_presets_take_the_sound_of_their_released_loader(key, recipe):
+    assert PRESETS[key].data["audio"] == recipe
 
 
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
@@ -134,7 +211,7 @@ def test_a_short_clip_is_repeated_and_a_long_one_cut(name):
     sound = torch.from_numpy(noise(rate, 0.1))
     whole = spectrogram(sound, rate, name)
     assert torch.equal(whole, spectrogram(sound.repeat(4), rate, name))
-    assert torch.equal(whole, spectrogram(sound.repeat(10 * seconds + 7), rate, name))
+    assert torch.equal(whole, spectrogram(sound.repeat(int(10 * seconds) + 7), rate, name))
 
 
 @pytest.mark.parametrize("name", ["mla", "ogm"])
@@ -166,8 +243,8 @@ def test_silence_is_the_floor():
 def test_the_waveform_is_left_alone():
     sound = torch.from_numpy(noise(22_050, 1, deviation=1.0))
     before = sound.clone()
-    for name, how in RECIPES.items():
-        spectrogram(sound, how.sample_rate, name)
+    for name in RECIPES:
+        spectrogram(sound, rate_of(name), name)
     assert torch.equal(sound, before)
 
 
@@ -180,6 +257,7 @@ def test_the_waveform_is_left_alone():
         ((torch.full((99,), torch.nan), 22_050, "ogm"), "not finite"),
         ((torch.zeros(99), 16_000, "ogm"), "sample_rate is 16000; resample to 22050 Hz"),
         ((torch.zeros(399), 16_000, "fbank"), "has 399 samples; .* 25 ms, at 16000 Hz 400"),
+        ((torch.zeros(550), 22_050, "fbank"), "has 550 samples; .* 25 ms, at 22050 Hz 551"),
         ((torch.zeros(99), 22_050, "ogm", -1.0), "start is -1.0"),
         ((torch.zeros(99), 22_050, "ogm", float("nan")), "start is nan"),
         ((torch.zeros(999), 16_000, "fbank", 1.0), "for a filter bank only 0"),
@@ -188,4 +266,5 @@ def test_the_waveform_is_left_alone():
 def test_bad_input(arguments, words):
     with pytest.raises(ValueError, match=words):
         spectrogram(*arguments)
-    assert spectrogram(torch.zeros(400), 16_000, "fbank").isfinite().all()
+    for rate, samples in ((16_000, 400), (22_050, 551)):
+        assert spectrogram(torch.zeros(samples), rate, "fbank").isfinite().all()

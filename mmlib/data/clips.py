@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -25,7 +26,14 @@ from mmlib.data.clip_lists import (
 )
 from mmlib.data.folders import inner_folder
 from mmlib.data.lists import SPLITS, Entry, carved, folder_of, without_repeats
-from mmlib.data.media import frame_names, read_array, read_image, read_sound
+from mmlib.data.media import (
+    RESAMPLER,
+    frame_names,
+    read_array,
+    read_first_channel,
+    read_image,
+    read_sound,
+)
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
 from mmlib.data.transforms import finish_pictures
 from mmlib.training import one_of, whole_number
@@ -131,22 +139,33 @@ class Clips(FromFiles):
         folder = self._pictures / entry.id
         return [Path(self._sound(entry)), folder, *(folder / name for name in self._listed(entry))]
 
-    @property
+    @cached_property
     def sample_rate(self) -> int:
-        """Sample rate of `waveform`, in Hz: that of the recipe."""
-        return self._recipe_of_sound.sample_rate
+        """Sample rate of `waveform`, in Hz: the recipe's, or `sample_rate_of` the first clip."""
+        return self._recipe_of_sound.sample_rate or self.sample_rate_of(0)
+
+    def sample_rate_of(self, index: int) -> int:
+        """Sample rate of a clip's `waveform`, in Hz: filter banks keep the recording's own."""
+        return self._waveform(self._entries[index])[1]
 
     def waveform(self, index: int) -> Tensor:
-        """The sound of a clip, `(samples,)`, as it goes into the spectrogram."""
-        return self._waveform(self._entries[index])
+        """The sound of a clip, `(samples,)`, as it goes into the spectrogram.
+
+        All channels' mean, for a filter bank the first channel, as the released scripts have it.
+        """
+        return self._waveform(self._entries[index])[0]
 
     def is_silent(self, index: int) -> bool:
         """Whether all of a clip's sound is 0; `False` for a stored spectrogram, which hides it."""
         return self._ending not in STORED and not self.waveform(index).any()
 
-    def audio_input(self, waveform: Tensor) -> Tensor:
-        """What the audio encoder takes, made from sound: `(samples,)` to `(1, F, T)`."""
-        return spectrogram(waveform, self.sample_rate, self.audio).unsqueeze(0)
+    def audio_input(self, waveform: Tensor, sample_rate: int | None = None) -> Tensor:
+        """What the audio encoder takes, made from sound: `(samples,)` to `(1, F, T)`.
+
+        From its start on, where MLA draws one. `sample_rate` in Hz, that of the data set by
+        default; where recordings differ in it, give a filter bank `sample_rate_of` the clip.
+        """
+        return spectrogram(waveform, sample_rate or self.sample_rate, self.audio).unsqueeze(0)
 
     @property
     def _recipe_of_sound(self) -> Recipe:
@@ -156,7 +175,7 @@ class Clips(FromFiles):
         """All that a cache entry depends on besides its files."""
         return {
             "data": type(self).__name__,
-            "audio": [self.audio, *self._recipe_of_sound],
+            "audio": [self.audio, *self._recipe_of_sound, RESAMPLER],
             "sounds": self._sounds.name + self._ending,
             "pictures": [self._pictures.name, _stored(self.size)],
         }
@@ -199,26 +218,27 @@ class Clips(FromFiles):
     def _spectrogram(self, entry: Entry) -> Tensor:
         if self._ending in STORED:
             return read_array(self._sound(entry), tuple(self._recipe_of_sound.shape))
-        waveform = self._waveform(entry)
+        waveform, rate = self._waveform(entry)
         try:
-            return self.audio_input(waveform)[0]
+            return self.audio_input(waveform, rate)[0]
         except ValueError as error:
             raise ValueError(f"{self._sound(entry)} does not fit the recipe: {error}") from error
 
-    def _waveform(self, entry: Entry) -> Tensor:
+    def _waveform(self, entry: Entry) -> tuple[Tensor, int]:
         path = self._sound(entry)
         if self._ending in STORED:
             raise ValueError(f"{path} is a spectrogram; for the waveform, give the wav files")
-        waveform = read_sound(path, self.sample_rate)
+        rate = self._recipe_of_sound.sample_rate
+        waveform, rate = (read_sound(path, rate), rate) if rate else read_first_channel(path)
         if entry.end and not _is_cut(self._sounds):
-            first, last = (int(second * self.sample_rate) for second in (entry.start, entry.end))
+            first, last = (int(second * rate) for second in (entry.start, entry.end))
             if first >= len(waveform):
                 raise ValueError(
-                    f"{path} ends after {len(waveform) / self.sample_rate:.2f} s; its event starts "
-                    f"at {entry.start:g} s (line {entry.number} of the list); extract it again"
+                    f"{path} ends after {len(waveform) / rate:.2f} s; its event starts at "
+                    f"{entry.start:g} s (line {entry.number} of the list); extract it again"
                 )
             waveform = waveform[first:last]
-        return waveform
+        return waveform, rate
 
     def _chosen(self, count: int, luck: list[float] | None) -> list[int]:
         if self.frames_from == "first":
@@ -335,8 +355,9 @@ class AVE(Clips):
 class KineticsSounds(Clips):
     """Kinetics-Sounds: ten-second clips of 31 audible actions of Kinetics-400.
 
-    Reads below `root`: `ks_audio/<split>/<clip>.npy` (a stored filter bank) or `.wav`, and
-    `ks_visual/<split>/<clip>/frame_00001.jpg` and so on. The lists, in the folder `lists`, else in
+    Reads below `root`: `ks_audio/<split>/<clip>.npy` (a stored filter bank) or `.wav` (its first
+    channel, at its own rate, goes into one), and `ks_visual/<split>/<clip>/frame_00001.jpg` and so
+    on. The lists, in the folder `lists`, else in
     `root` or `root/ks_audio`, are the first that is there of `my_<split>.txt` (`clip,10,label`),
     `<split>_1fps_path.txt` (`path ... label`, the path's last part being the clip) and
     `<split>.txt` (`label,clip`, with the labels in `stat.txt`). Without a list for `val` it is a

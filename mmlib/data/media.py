@@ -6,30 +6,44 @@ import os
 import pickle
 import re
 from collections.abc import Collection
-from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torchaudio.transforms import Resample
 
 PICTURES = (".jpg", ".jpeg", ".png")
 RATES = (4_000, 192_000)  # sample rates in Hz that a recording may have
+RESAMPLER = "soxr_hq"
 MOST_PIXELS = 50_000_000
 STREAMED = 0x7FFFF000  # a wav written to a pipe declares about this size, or twice as much, or 0
 
 
 def read_sound(path: str | Path, sample_rate: int) -> Tensor:
-    """A recording as `(samples,)` float32 at `sample_rate`; channels are averaged.
+    """A recording as `(samples,)` float32 at `sample_rate` (Hz), as `librosa.load` gives it.
 
-    Another rate is converted by torchaudio's windowed sinc. Raises `FileNotFoundError`, or
+    Channels are averaged, then another rate is converted by soxr. Raises `FileNotFoundError`, or
     `ValueError` that names the file for one that is empty, cut short, no sound or not finite.
     """
+    samples, rate = _recorded(path)
+    return resampled(torch.from_numpy(samples.mean(axis=1)), rate, sample_rate)
+
+
+def read_first_channel(path: str | Path) -> tuple[Tensor, int]:
+    """The first channel of a recording, `(samples,)` float32, and its own rate in Hz.
+
+    That is what Kaldi's filter bank takes of a file. Raises as `read_sound` does.
+    """
+    samples, rate = _recorded(path)
+    return torch.from_numpy(samples[:, 0].copy()), rate
+
+
+def _recorded(path: str | Path) -> tuple[np.ndarray, int]:
+    """A recording as `(samples, channels)` float32, and its rate in Hz."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; extract the sound there")
@@ -49,24 +63,19 @@ def read_sound(path: str | Path, sample_rate: int) -> Tensor:
         raise ValueError(f"{path} has {rate} samples a second; expected {RATES[0]} to {RATES[1]}")
     if not np.isfinite(samples).all():
         raise ValueError(f"{path} holds values that are not finite; extract it again")
-    return resampled(torch.from_numpy(samples.mean(axis=1)), rate, sample_rate)
+    return samples, rate
 
 
 def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
-    """`waveform`, `(samples,)`, brought from `rate` to `sample_rate`, both in Hz."""
-    # 1280: 192 to 22.05 kHz. An odd rate, taken exactly, would need a filter of gigabytes
-    ratio = Fraction(sample_rate, rate).limit_denominator(1280)
-    if ratio == 1:
+    """`waveform`, `(samples,)` float32, brought from `rate` to `sample_rate`, both in Hz.
+
+    As `librosa.resample` does it, to the last bit: soxr's high quality, the length rounded up.
+    """
+    if rate == sample_rate:
         return waveform
-    # whole seconds: PyTorch plans a convolution anew, in milliseconds, for every length it meets
-    seconds = F.pad(waveform, (0, -len(waveform) % rate))
-    wanted = math.ceil(len(waveform) * ratio)
-    return _resample(ratio.denominator, ratio.numerator)(seconds)[:wanted]
-
-
-@lru_cache(maxsize=8)
-def _resample(rate: int, sample_rate: int) -> Resample:
-    return Resample(rate, sample_rate)
+    found = torch.from_numpy(soxr.resample(waveform.numpy(), rate, sample_rate, quality=RESAMPLER))
+    # the ratio first: librosa's rounding decides whether there is one sample more
+    return F.pad(found, (0, math.ceil(len(waveform) * (sample_rate / rate)) - len(found)))
 
 
 def _missing_bytes(log: str) -> int:

@@ -453,7 +453,7 @@ def _declared_seconds(video, stream) -> float:
 
 
 def _write_sound(clip: Clip, path: Path) -> None:
-    """Save the sound of the whole video: 16 bits, the mean of its channels, at its own rate."""
+    """Save the sound of the whole video: 16 bits, its channels and its rate as they are."""
     av = _import_av()
     with av.open(str(clip.video)) as video:
         if not video.streams.audio:
@@ -461,13 +461,13 @@ def _write_sound(clip: Clip, path: Path) -> None:
         stream = _known(video.streams.audio[0])
         planes = av.AudioResampler(format="fltp")
         parts = [
-            plane.to_ndarray().mean(axis=0)  # (channels, samples) -> (samples,)
+            plane.to_ndarray()  # (channels, samples)
             for frame in chain(_frames(video, stream), [None])
             for plane in planes.resample(frame)
         ]
-        if not sum(map(len, parts)):
+        if not sum(part.shape[1] for part in parts):
             raise ValueError("its sound is empty")
-        sound = np.concatenate(parts).clip(-1, 1)
+        sound = np.concatenate(parts, axis=1).T.clip(-1, 1)
         soundfile.write(path, sound, stream.rate, format="WAV", subtype="PCM_16")
 
 

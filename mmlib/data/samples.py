@@ -266,11 +266,10 @@ def _write_event(
 
 def _as_filter_bank(path: Path) -> None:
     """Put the stored filter bank in the place of a wav file."""
-    from mmlib.data.media import read_sound
-    from mmlib.data.spectrograms import RECIPES, spectrogram
+    from mmlib.data.media import read_first_channel
+    from mmlib.data.spectrograms import spectrogram
 
-    rate = RECIPES["fbank"].sample_rate or RATE
-    np.save(path.with_suffix(".npy"), spectrogram(read_sound(path, rate), rate, "fbank").numpy())
+    np.save(path.with_suffix(".npy"), spectrogram(*read_first_channel(path), "fbank").numpy())
     path.unlink()
 
 

@@ -33,14 +33,15 @@ def _mel(sample_rate: int, n_fft: int, hop: int, bands: int) -> MelSpectrogram:
 class Recipe(NamedTuple):
     """How a spectrogram of the literature is made.
 
-    `sample_rate` in Hz; `seconds` of sound that go in; `shape` of what comes out, frequencies first
-    (filter banks: frames first, as they are stored); `kind` is `"magnitude"` (librosa's STFT),
-    `"power"` (scipy's spectrogram) or `"fbank"` (Kaldi's); `n_fft` and `hop` in samples.
-    `statistics` (mean, divisor) normalise, where the recipe has them; with `standardised` it is
-    each spectrogram's own mean and deviation.
+    `sample_rate` in Hz, `None` for the recording's own; `seconds` of sound that go in; `shape` of
+    what comes out, frequencies first (filter banks: frames first, as they are stored); `kind` is
+    `"magnitude"` (librosa's STFT), `"power"` (scipy's spectrogram) or `"fbank"` (Kaldi's); `n_fft`
+    and `hop` in samples (filter banks: at 16 kHz; they are 25 and 10 ms at any rate). `statistics`
+    (mean, divisor) normalise, where the recipe has them; with `standardised` it is each
+    spectrogram's own mean and deviation.
     """
 
-    sample_rate: int
+    sample_rate: int | None
     seconds: float
     shape: tuple[int, int]
     kind: str
@@ -54,13 +55,14 @@ RECIPES = {
     "ogm": Recipe(22_050, 3, (257, 188), "magnitude", 512, 353),
     "pmr": Recipe(16_000, 3, (257, 299), "power", 512, 159),
     "pmr-10s": Recipe(16_000, 10, (257, 1004), "power", 512, 159, standardised=True),
+    "di-mml": Recipe(22_050, 160_000 / 22_050, (257, 1004), "power", 512, 159, standardised=True),
     "aug": Recipe(22_050, 20, (257, 1250), "magnitude", 512, 353),
     "aug-kinetics": Recipe(35_400, 10, (257, 1003), "magnitude", 512, 353),
     "mla": Recipe(16_000, 5, (129, 626), "magnitude", 256, 128),
     "fbank": Recipe(
-        16_000, 10.255, (1024, 128), "fbank", 400, 160, statistics=(-4.503877, 2 * 5.141276)
+        None, 10.255, (1024, 128), "fbank", 400, 160, statistics=(-4.503877, 2 * 5.141276)
     ),
-    "mla-fbank": Recipe(16_000, 10.255, (1024, 128), "fbank", 400, 160),
+    "mla-fbank": Recipe(None, 10.255, (1024, 128), "fbank", 400, 160),
 }
 
 
@@ -69,15 +71,24 @@ def spectrogram(waveform: Tensor, sample_rate: int, recipe: str, start: float = 
 
     - `"ogm"` (OGM-GE on CREMA-D, commit 0f64793) and `"aug"`, `"aug-kinetics"` (AUG, commit
       966dbf5): `log(|STFT| + 1e-7)`, the STFT as librosa makes it from 0.9 on.
-    - `"pmr"`, `"pmr-10s"` (PMR, commit 1e5c79b, and DI-MML, commit 83b9b7a): `log(P + 1e-7)`, P the
-      power density of `scipy.signal.spectrogram`; the one of 10 s is standardised.
+    - `"pmr"`, `"pmr-10s"`, `"di-mml"`: `log(P + 1e-7)`, P the power density of
+      `scipy.signal.spectrogram`; the latter two are standardised. `"pmr"` is `Audio-299` of CREMA-D
+      (DI-MML, commit 83b9b7a, `video_preprocessing.py`; PMR reads it), `"pmr-10s"` is `Audio-1004`
+      of PMR (commit 1e5c79b) and of the events of AVE (both). `"di-mml"` is `Audio-1004` of CREMA-D
+      in DI-MML (`audio_preprocessing.py`): of 22,050 samples a second it keeps 160,000, 7.26 s.
     - `"mla"` (OGM-GE on VGGSound; MLA, commit 4735bbc): as `"ogm"`, of 5 s from a random `start`.
     - `"fbank"` (OGM-GE on Kinetics-Sounds, commit 2ac802c; SMV) and `"mla-fbank"` (MLA): 128
-      logarithmic mel bands of Kaldi; frames first; the former is normalised. The released scripts
-      keep the recording's own rate, which moves the bands; any `sample_rate` is taken.
+      logarithmic mel bands of Kaldi; frames first; the former is normalised. They keep the
+      recording's own rate, which moves the bands, so any `sample_rate` is taken; of several
+      channels the scripts take the first.
 
+    All but the filter banks start from `librosa.load`: `mmlib.data.media.read_sound` gives that.
     A clip that is too short is repeated (filter banks: filled up with zeros after the logarithm),
     a longer one is cut. `start`, in seconds, says where the cut begins; MLA draws it from [0, 5].
+
+    Where this differs from the released scripts: a clip under 1 s (`"ogm"`, `"pmr"`, `"pmr-10s"`,
+    `"aug"`) or 0.73 s (`"di-mml"`) is repeated as often as is needed, there 3, 10 or 20 times,
+    which leaves it short or stops the script; and all is computed in double precision.
 
     Raises `ValueError` for an unknown recipe, a waveform of another shape, sample rate or with
     values that are not finite, one that is empty or (filter banks) shorter than 25 ms, and for a
@@ -163,10 +174,11 @@ def _check(waveform: Tensor, sample_rate: int, how: Recipe, start: float) -> Non
     if not waveform.abs().max().isfinite():  # a fifth of the time of waveform.isfinite().all()
         raise ValueError("waveform holds values that are not finite; read the recording again")
     bank = how.kind == "fbank"
-    if bank and len(waveform) < 0.025 * sample_rate:
+    window = int(0.025 * sample_rate)
+    if bank and len(waveform) < window:
         raise ValueError(
             f"waveform has {len(waveform)} samples; a filter bank needs 25 ms, at {sample_rate} Hz "
-            f"{round(0.025 * sample_rate)}"
+            f"{window}"
         )
     if not bank and sample_rate != how.sample_rate:
         raise ValueError(f"sample_rate is {sample_rate}; resample to {how.sample_rate} Hz")
