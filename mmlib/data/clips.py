@@ -180,8 +180,8 @@ class Clips(FromFiles):
     def _show(self, index: int, draws: list[float] | None, visual: Tensor) -> None:
         """Put the chosen frames of a clip into `visual`, `(frames, S, S, 3)`."""
         names, id = self._names(index), self._entries[index].id
-        chosen = self._chosen(len(names), draws and draws[5:])
-        luck = own_luck(draws) if draws and self.crops == "released" else None
+        chosen = self._chosen(len(names), None if draws is None else draws[5:])
+        luck = None if draws is None or self.crops == "shared" else own_luck(draws)
         for place, frame in enumerate(chosen):
             visual[place] = self._view(self._picture(id, names[frame]), luck)
 

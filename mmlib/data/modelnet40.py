@@ -41,11 +41,12 @@ class ModelNet40(FromFiles):
     Training crops, resizes and flips at random, both views alike; a box that does not fit is cut to
     the view. With `aligned=False` each view has a box and a flip of its own, and one that does not
     fit is drawn again, as in DI-MML (commit 83b9b7a): a box covers 48 % of the view on average, not
-    53 %. `take` does this then, and `finish` only normalises. Views that are not 224 x 224, as the
-    published ones are, are squeezed to that before they are cropped alike, and after they are
-    cropped each on its own. `views="random"` draws the front view of v001 to v006
-    and the rear view of v007 to v012 in training, after ReconBoost (commit 441eb51), which takes
-    two of 180 renders, at test time too; here evaluation keeps to v001 and v007.
+    53 %. `take` does this then, and `finish` only normalises. (The published views are 224 x 224.
+    Others are squeezed to that first where they are cropped alike.)
+
+    `views="random"` draws the front view of v001 to v006 and the rear view of v007 to v012 in
+    training, after ReconBoost (commit 441eb51), which takes two of 180 renders, at test time too;
+    here evaluation keeps to v001 and v007.
 
     `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root, list or folder and, when it is read, view; `ValueError`

@@ -1,7 +1,7 @@
 """Noise at test time as the released code of the published baselines adds it, quirks and all.
 
 For a comparison with the tables of papers that follow QMF (Zhang et al., ICML 2023,
-github.com/QingyangZhang/QMF, its `text-image-classification` at commit 2569afb and
+github.com/QingyangZhang/QMF, its `text-image-classification` at commit 00f4bc8 and
 `RGBD-scene-recognition` at 76f4598); for own measurements take `corruptions.corrupt`. The quirks:
 
 1. The argument called `variance` is used as a deviation: 10 times the severity in grey levels on
@@ -11,7 +11,8 @@ github.com/QingyangZhang/QMF, its `text-image-classification` at commit 2569afb 
 3. One plane of noise for all three channels: the picture gets grey noise, not colour noise.
 4. Only values above 255 are clipped. Negative ones wrap: -3 becomes 253, dark becomes bright.
 5. Salt and pepper has density 0.1 at every severity, and is reached with probability severity / 100
-   inside a gate of 1/2: at severity 10, 5 % of the images are changed at all.
+   inside a gate of 1/2: at severity 10, 5 % of the images are changed at all. (Before commit
+   00f4bc8 with probability severity / 10, so 50 %.)
 6. Each image and each text has its own gate of 1/2, so a quarter of the samples stay clean and a
    quarter have both modalities hit.
 7. A word is what stands between single spaces; it becomes "_", with probability severity / 10.
@@ -66,11 +67,8 @@ def released_noise(
         raise ValueError(f"severity is {severity}; give a number in [0, 10]")
     result = dict(sample)
     for m, x in sample.items():
-        if not isinstance(x, str) and (x.dtype != torch.uint8 or x.dim() != 3):
-            raise ValueError(f"{m} is {tuple(x.shape)} {x.dtype}; give a (C, H, W) uint8 image")
-        if not isinstance(x, str) and data == "nyud2" and max(x.shape[1:]) > SIDE:
-            size = f"{x.shape[1]} x {x.shape[2]}"
-            raise ValueError(f"{m} is {size}; resize it to {SIDE} x {SIDE}, then add NYUD2's noise")
+        if not isinstance(x, str):
+            _check_image(m, x, data)
         if severity == 0 or torch.rand((), generator=generator) >= GATE:
             continue
         if isinstance(x, str):
@@ -80,6 +78,15 @@ def released_noise(
         elif torch.rand((), generator=generator) < severity / 100:
             result[m] = _salt_and_pepper(x, generator)
     return result
+
+
+def _check_image(name: str, image: Tensor, data: str) -> None:
+    shape = tuple(image.shape)
+    if image.dtype != torch.uint8 or image.dim() != 3:
+        raise ValueError(f"{name} is {shape} {image.dtype}; give a (C, H, W) uint8 image")
+    if data == "nyud2" and max(shape[1:]) > SIDE:
+        size = f"{shape[1]} x {shape[2]}"
+        raise ValueError(f"{name} is {size}; resize it to {SIDE} x {SIDE}, then add NYUD2's noise")
 
 
 def _wrapped_gaussian(image: Tensor, deviation: float) -> Tensor:
