@@ -39,7 +39,7 @@ _FIRST = "The first frame is the first by name; the code's is the first that the
 # OGM-GE, CVPR 2022, paper, README and code: SGD 0.9, rate 1e-3, weight decay 1e-4, StepLR(70, 0.1),
 # active in epochs 0 to 50, both included; alpha is given for CREMA-D and VGGSound only
 _OGM = {"lr": 1e-3, "weight_decay": 1e-4, "decay_at": (70,), "initialisation": "xavier"}
-_OGM_DATA = {"audio": "ogm", "frames": 1, "frames_from": "first"}
+_OGM_DATA = {"audio": "ogm", "frames": 1, "frames_from": "first", "crops": "released"}
 _HALF = (
     "A modality's own logits, which set its coefficient, hold the head's whole bias; the code "
     "gives each modality half of it"
@@ -62,7 +62,7 @@ _AUG_DIFFERENCES = (
 # valuation after epoch 4 for the first time
 _SMV = {"optimizer": "adam", "lr": 5e-5, "weight_decay": 1e-4, "decay_at": (30,)}
 _SMV |= {"initialisation": "scattered"}
-_SMV_DATA = {"audio": "fbank", "frames": 3}
+_SMV_DATA = {"audio": "fbank", "frames": 3, "frames_from": "smv", "crops": "released"}
 _SMV_VALUATION = _SMV | {"warmup": 5}
 _SMV_CARVED = (
     "Validation data, a tenth of the training data where there is no list of it, chooses the "
@@ -83,8 +83,8 @@ _DI = _JOINT_DI | {"start": 20, "head_epochs": 20, "head_lr": 1e-3}
 _JOINT_DI |= {"initialisation": "scattered"}
 _DI |= {"initialisation": {"encoders": "scattered", "concat": "xavier"}}
 _DI_DATA = {
-    "cremad": {"audio": "di-mml", "frames": 3},
-    "ave": {"audio": "pmr-10s", "frames": 4},
+    "cremad": {"audio": "di-mml", "frames": 3, "crops": "released"},
+    "ave": {"audio": "pmr-10s", "frames": 4, "crops": "released"},
     "ucf101": {"recipe": "di-mml", "aligned": False},
     "modelnet40": {"aligned": False},
 }
@@ -139,7 +139,7 @@ PRESETS: dict[tuple[str, str], Preset] = {
         200,
         64,
         _AUG | {"smoothing": 0.5, "every": 20},
-        {"audio": "aug", "frames": 1, "frames_from": "first"},
+        {"audio": "aug", "frames": 1, "frames_from": "first", "crops": "released"},
         _AUG_DIFFERENCES,
     ),
     ("kinetics-sounds", "boosting"): Preset(
@@ -147,7 +147,7 @@ PRESETS: dict[tuple[str, str], Preset] = {
         100,
         64,
         _AUG | {"smoothing": 0.2, "every": 10},
-        {"audio": "aug-kinetics", "frames": 3, "frames_from": "first"},
+        {"audio": "aug-kinetics", "frames": 3, "frames_from": "first", "crops": "released"},
         (
             "Added classifiers count in full; the code multiplies their logits by a gate, a small "
             "network of the modalities' ratio of confidence that it trains beside them",

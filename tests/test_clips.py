@@ -12,16 +12,18 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 from torchaudio.compliance import kaldi
+from torchvision.transforms import functional as TF
 from voices import voice
 
 from mmlib.data import clips
 from mmlib.data.cache import Cache
 from mmlib.data.clip_lists import CREMAD_LABELS, actor_of, actors_of
-from mmlib.data.clips import AVE, CremaD, KineticsSounds, choose_frames
+from mmlib.data.clips import AVE, CremaD, KineticsSounds, choose_frames, smv_frames
 from mmlib.data.media import read_image, read_sound
 from mmlib.data.samples import write_ave, write_cremad, write_kinetics_sounds
 from mmlib.data.spectrograms import RECIPES, spectrogram
-from mmlib.data.transforms import DRAWS
+from mmlib.data.transforms import DRAWS, IMAGENET, fitting_box, own_luck
+from mmlib.presets import PRESETS
 
 SMALL = {"size": 28}  # cached with 32 x 32
 
@@ -99,6 +101,25 @@ def test_a_sample_depends_on_its_index_and_draws_alone(cremad, draws):
             assert_close(x[i : i + 1], one[m], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("data", [CremaD, AVE, KineticsSounds])
+def test_the_interface_with_released_crops(data, written, draws):
+    names = {CremaD: "cremad", AVE: "ave", KineticsSounds: "ks"}
+    dataset = data(written / names[data], "train", frames=3, crops="released", **SMALL)
+    index = torch.tensor([3, 0, 1, 2, 3, 0])
+    for given in (draws, None):
+        raw = dataset.take(index, given)
+        assert raw["visual"].dtype == torch.uint8 and raw["visual"].shape == (6, 3, 3, 28, 28)
+        inputs = dataset.finish(raw, given)["visual"]
+        assert inputs.dtype == torch.float32 and inputs.shape == (6, 3, 3, 28, 28)
+        assert inputs.equal(dataset.finish(raw)["visual"])  # cropped once, in `take`
+        for i in range(6):  # a sample depends on its index and draws alone
+            row = given if given is None else given[i : i + 1]
+            one = dataset.take(index[i : i + 1], row)["visual"]
+            assert one.equal(raw["visual"][i : i + 1])
+    assert dataset.whole(0)["visual"].shape[1:] == (3, 28, 28)
+    assert dataset[0][0]["visual"].equal(inputs[1])
+
+
 def test_draws_of_another_shape_are_refused(cremad, draws):
     with pytest.raises(ValueError, match=r"draws has shape \(6, 8\); expected \(2, 8\)"):
         cremad().take(torch.arange(2), draws)
@@ -152,6 +173,118 @@ def test_where_the_cache_is(own, tmp_path):
         assert [folder for folder in (elsewhere, beside) if folder.exists()] == wanted
 
 
+# crops
+
+
+def places(root, size, count=3):
+    """Frames of which each pixel says where it is: red the column, green the row, as shares."""
+    width, height = size
+    column = np.linspace(0, 255, width)[None].repeat(height, 0)
+    row = np.linspace(0, 255, height)[:, None].repeat(width, 1)
+    picture = Image.fromarray(np.stack([column, row, 0 * row], -1).round().astype(np.uint8))
+    folder = next((root / "Image-01-FPS").iterdir())
+    for path in folder.iterdir():
+        path.unlink()
+    for k in range(count):
+        picture.save(folder / f"{k:05d}.png")
+    return folder.name
+
+
+def boxes_of(dataset, clip, rows):
+    """Left, top, width and height, as shares, and whether flipped, of every frame: `(N, T, 5)`."""
+    index = torch.full((len(rows),), dataset.ids.index(clip))
+    x = dataset.finish(dataset.take(index, rows), rows)["visual"]
+    mean, deviation = (torch.tensor(n).view(3, 1, 1, 1) for n in IMAGENET)
+    x = (x * deviation + mean).transpose(1, 2)  # (N, T, 3, S, S)
+    side = x.shape[-1]
+    across, down = x[:, :, 0].mean(-2), x[:, :, 1].mean(-1)
+    # the centres of the outer pixels lie (side - 1) / side of the box apart
+    wide, tall = ((n[..., -1] - n[..., 0]) * side / (side - 1) for n in (across, down))
+    left, top = across.mean(-1) - wide.abs() / 2, down.mean(-1) - tall / 2
+    return torch.stack([left, top, wide.abs(), tall, (wide < 0).float()], -1)
+
+
+def test_released_crops_are_each_frames_own_out_of_the_original_picture(own):
+    """Shapes of 3:4 to 4:3 in the picture, which a box in a square squeezed from 4:3 has not."""
+    root = own("cremad")
+    rows = torch.rand(200, DRAWS, generator=torch.Generator().manual_seed(0))
+    for size, low, high in (((480, 360), 0.99, 1.79), ((360, 480), 0.55, 1.01)):
+        clip = places(root, size)
+        split = "train" if clip in CremaD(root, "train").ids else "val"
+        split = split if clip in CremaD(root, split).ids else "test"
+        found = {}
+        for crops in ("shared", "released"):
+            dataset = CremaD(root, split, frames=3, crops=crops, size=84)
+            found[crops] = boxes_of(dataset, clip, rows)
+        ratio = {m: x[..., 2] * size[0] / (x[..., 3] * size[1]) for m, x in found.items()}
+        area = {m: x[..., 2] * x[..., 3] for m, x in found.items()}
+        assert 0.73 < ratio["released"].min() < 0.78 and 1.29 < ratio["released"].max() < 1.36
+        assert 0.075 < area["released"].min() < 0.1 and 0.9 < area["released"].max() < 1.01
+        assert area["released"].mean().item() == pytest.approx(0.433, abs=0.02)
+        assert low - 0.02 < ratio["shared"].min() < low + 0.05
+        assert high - 0.08 < ratio["shared"].max() < high + 0.02
+        assert area["shared"].mean().item() == pytest.approx(0.53, abs=0.03)
+        shared, released = found["shared"], found["released"]
+        assert_close(shared[:, 1:], shared[:, :1].expand(-1, 2, -1))
+        assert released[..., 4].mean().item() == pytest.approx(0.5, abs=0.05)
+        for k in range(3):  # of different frames: areas, ratios and flips that are not linked
+            other = (k + 1) % 3
+            pairs = (area["released"], ratio["released"], released[..., 4])
+            for x in pairs:
+                linked = torch.corrcoef(torch.stack([x[:, k], x[:, other]]))[0, 1]
+                assert abs(linked) < 0.25  # 3.5 standard deviations
+
+
+def test_released_inputs_are_those_of_torchvision_on_pils_pictures(written):
+    dataset = CremaD(written / "cremad", "train", frames=2, crops="released")
+    shared = CremaD(written / "cremad", "train", frames=2)
+    index, rows = torch.arange(3), torch.rand(3, DRAWS, generator=torch.Generator().manual_seed(1))
+    limit = 2.1 / 255 / 0.224  # two levels
+    for given in (rows, None):
+        found = dataset.finish(dataset.take(index, given), given)["visual"]
+        for i in range(3):
+            luck = None if given is None else own_luck(given[i].tolist())
+            draws = None if given is None else given[i, 5:].tolist()
+            names = dataset.sources(i)[2:]
+            for place, frame in enumerate(choose_frames(len(names), 2, draws, 0.5)):
+                picture = Image.open(names[frame]).convert("RGB")
+                if luck is None:
+                    wanted = TF.resize(picture, [224, 224])
+                else:
+                    box = fitting_box(luck, picture.height, picture.width)
+                    wanted = TF.resized_crop(picture, *box, [224, 224])
+                    wanted = TF.hflip(wanted) if luck.random() < 0.5 else wanted
+                wanted = TF.normalize(TF.to_tensor(wanted), *IMAGENET)
+                assert_close(found[i, :, place], wanted, atol=limit, rtol=0)
+    twice = shared.finish(shared.take(index))["visual"]  # by way of 256 x 256
+    assert (twice - found).abs().max() > 5 * limit > (twice - found).abs().mean()
+
+
+def test_the_two_kinds_of_crops_share_no_picture_in_the_cache(own, draws):
+    root = own("cremad")
+    shutil.rmtree(root / ".mmlib-cache", ignore_errors=True)
+    kinds = ("shared", "released", "shared", "released")
+    made = [CremaD(root, "train", crops=crops, **SMALL) for crops in kinds]
+    taken = [dataset.take(torch.arange(6), draws)["visual"] for dataset in made]
+    fresh = [CremaD(root, "train", crops=c, cache=False, **SMALL) for c in kinds[:2]]
+    for k in range(4):
+        assert taken[k].equal(fresh[k % 2].take(torch.arange(6), draws)["visual"])
+    recipes = [dataset._recipe()["pictures"] for dataset in made[:2]]
+    assert recipes == [["Image-01-FPS", 32], ["Image-01-FPS", "whole"]]
+    id, path = made[1].ids[0], made[1].sources(0)[2]
+    assert made[1]._picture(id, path.name).movedim(-1, 0).equal(read_image(path))
+    other = CremaD(root, "train", crops="released", size=14)  # nothing is decoded for another size
+    assert other._cache.folder == made[1]._cache.folder
+
+
+def test_presets_of_clips_crop_as_the_released_loaders():
+    for (data, _), found in PRESETS.items():
+        if data in ("cremad", "ave", "kinetics-sounds"):
+            assert found.data["crops"] == "released"
+            smv = found.source in ("SMV", "valuation's baseline")
+            assert (found.data.get("frames_from") == "smv") == smv
+
+
 # frames
 
 
@@ -178,6 +311,44 @@ def test_evaluation_takes_the_same_frames_always():
     assert choose_frames(10, 3, None, 0.0) == [0, 3, 6]  # the 1st, 4th and 7th, as published
     assert choose_frames(10, 3, None, 0.5) == [1, 4, 8]
     assert [choose_frames(n, 1, None, 0.5) for n in (1, 2, 3, 4)] == [[0], [1], [1], [2]]
+
+
+def frames_shown(choose, count):
+    """The frames, from 1, that each of three parts may show in training, and in evaluation."""
+    lucks = [[k / 60, (k * 7 % 60) / 60, 1 - 2**-24 - k / 60] for k in range(60)]
+    trained = zip(*(choose(count, luck) for luck in lucks))
+    return [sorted({frame + 1 for frame in part}) for part in trained], [
+        frame + 1 for frame in choose(count, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "training", "evaluation"),
+    [
+        (3, [[1], [1], [1]], [1, 1, 1]),
+        (6, [[1], [1], [1]], [1, 1, 1]),
+        (7, [[1, 2], [3, 4], [5, 6]], [1, 3, 5]),
+        (9, [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [1, 4, 7]),
+        (10, [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [1, 4, 7]),
+        (11, [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [1, 4, 7]),
+        (12, [[1, 2, 3, 4], [5, 6, 7, 8], [9]], [2, 6, 9]),  # the released code asks for a 10th
+    ],
+)
+def test_the_frames_that_smv_may_show(count, training, evaluation):
+    """By its expressions, with every outcome of their draws."""
+    found = frames_shown(lambda count, luck: smv_frames(count, 3, luck), count)
+    assert found == (training, evaluation)
+
+
+def test_the_tenth_frame_is_shown_by_one_rule_and_not_by_the_other(ks):
+    shown = {}
+    for rule in ("segments", "smv"):
+        dataset = ks(frames_from=rule)
+        assert len(dataset.sources(0)[2:]) == 10
+        shown[rule] = frames_shown(dataset._chosen, 10)
+    parts, evaluated = [[1, 2, 3], [4, 5, 6], [7, 8, 9]], [1, 4, 7]
+    assert shown["smv"] == (parts, evaluated)
+    assert shown["segments"] == ([*parts[:2], [*parts[2], 10]], evaluated)
 
 
 def test_a_clip_with_too_few_frames_repeats_them():
@@ -377,7 +548,7 @@ def test_what_is_missing_is_named(own, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value"),
     [("audio", "mp3"), ("frames", 0), ("frames", 1.5), ("frames_from", "last")]
-    + [("split_by", "age"), ("repeats", "all"), ("size", -1)],
+    + [("split_by", "age"), ("repeats", "all"), ("size", -1), ("crops", "own")],
 )
 def test_options_that_are_not_known(option, value, cremad):
     with pytest.raises(ValueError, match=f"{option} is {value!r}"):

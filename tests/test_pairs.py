@@ -10,7 +10,17 @@ from torchvision.transforms import functional as TF
 
 from mmlib.data import UCF101, ModelNet40, NYUDepthV2, nyud2, ucf101
 from mmlib.data.samples_images import write_modelnet40, write_nyud2, write_ucf101
-from mmlib.data.transforms import DRAWS, IMAGENET, crop, flips, normalise, shrink, unaligned
+from mmlib.data.transforms import (
+    DRAWS,
+    IMAGENET,
+    crop,
+    fitting_box,
+    flips,
+    normalise,
+    own_luck,
+    shrink,
+    unaligned,
+)
 from mmlib.training import seeded
 
 SETS = {
@@ -205,6 +215,8 @@ def test_aligned_pairs_share_crop_and_flip(name, trees, draws):
     raw = {first: x, second: x}
     aligned = data.finish(raw, draws[:16])
     assert torch.equal(aligned[first], aligned[second])
+    if name == "modelnet40":  # its views are cropped each on its own when they are read: see below
+        return
     own = SETS[name][1](trees[name], "train", aligned=False).finish(raw, draws[:16])
     assert torch.equal(own[first], aligned[first])
     differs = (own[first] != own[second]).flatten(1).any(1)
@@ -551,6 +563,33 @@ def test_front_and_rear_views(trees, draws):
     assert len(every.sources(0)) == 12
     with pytest.raises(ValueError, match="views is 'all'"):
         ModelNet40(trees["modelnet40"], "train", views="all")
+
+
+def test_views_that_are_cropped_each_on_its_own_are_cut_as_torchvision_cuts(copy, draws):
+    root = copy("modelnet40")
+    data = ModelNet40(root, "train", aligned=False)
+    views, rng = {}, np.random.default_rng(0)
+    for modality, path in zip(data.modalities, data.sources(0)):
+        views[modality] = Image.fromarray(rng.integers(0, 256, (120, 200, 3), dtype=np.uint8))
+        views[modality].save(path)  # in another shape than published: nothing is squeezed first
+    size, limit = [224, 224], 2.1 / 255 / 0.224  # two levels
+    for row in draws[:8]:
+        raw = data.take(torch.tensor([0]), row[None])
+        finished, luck, boxes = data.finish(raw, row[None]), own_luck(row.tolist()), set()
+        for modality, view in views.items():
+            boxes.add(box := fitting_box(luck, 120, 200))
+            wanted = TF.resized_crop(view, *box, size)
+            wanted = TF.hflip(wanted) if luck.random() < 0.5 else wanted
+            wanted = TF.normalize(TF.to_tensor(wanted), *IMAGENET)
+            torch.testing.assert_close(finished[modality][0], wanted, atol=limit, rtol=0)
+        assert len(boxes) == 2
+    plain = data.finish(data.take(torch.tensor([0])))
+    for modality, view in views.items():
+        wanted = TF.normalize(TF.to_tensor(TF.resize(view, size)), *IMAGENET)
+        torch.testing.assert_close(plain[modality][0], wanted, atol=limit, rtol=0)
+    squeezed = ModelNet40(root, "train")  # the same cache folder, other entries
+    assert squeezed._picture(0, 1).shape == (3, 224, 224)
+    assert data._picture(0, 1).shape == (3, 120, 200)
 
 
 @pytest.mark.parametrize("cache", [None, False])

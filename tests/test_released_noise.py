@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision.transforms import functional as TF
 
+from mmlib.data import MVSASingle, NYUDepthV2, mvsa, nyud2
 from mmlib.data.released_noise import released_noise
+from mmlib.data.samples import write_sample
+from mmlib.data.transforms import resized_crop, whole_boxes
 
 
 def generator(seed=0):
@@ -70,6 +75,62 @@ def test_words_become_underscores():
         assert 0.4 < len(hit) / len(found) < 0.6
         lost = sum(t.split(" ").count("_") for t in hit) / len(hit) / 6
         assert lost == pytest.approx(share, abs=0.06)
+
+
+def noisy_grey(picture, deviation):
+    """QMF's noise on a PIL picture, which shows where in its list of transforms it stands."""
+    pixels = np.array(picture)
+    noise = np.random.RandomState(0).normal(scale=deviation, size=(*pixels.shape[:2], 1))
+    moved = noise.repeat(3, 2) + pixels
+    moved[moved > 255] = 255
+    return Image.fromarray(moved.astype("int64").astype("uint8"))
+
+
+def through_the_gate(sample, **options):
+    """The first of many draws that changes all modalities."""
+    for noisy in many(sample, **options):
+        if all(not torch.equal(noisy[m], x) for m, x in sample.items()):
+            return noisy
+
+
+def rewritten(path, pixels):
+    Image.fromarray(pixels).save(path, format="PNG")  # PIL goes by the content
+    return Image.fromarray(pixels)
+
+
+def test_on_mvsa_noise_comes_after_the_resizing_and_before_the_crop(tmp_path):
+    data = MVSASingle(write_sample("mvsa-single", tmp_path), "test", cache=False)
+    path, rng = data.sources(0)[0], np.random.default_rng(0)
+    for shape, most in (((300, 300, 3), 0.01), ((300, 500, 3), np.inf)):
+        picture = rewritten(path, rng.integers(100, 156, shape, dtype=np.uint8))
+        wanted = TF.center_crop(noisy_grey(TF.resize(picture, 256), 50), 224)
+        wanted = TF.normalize(TF.to_tensor(wanted), *mvsa.STATISTICS)
+        raw = data.take(torch.tensor([0]))
+        clean = data.finish(raw)["visual"][0]
+        noisy = through_the_gate({"visual": raw["visual"][0]}, data="mvsa-single", severity=5)
+        found = data.finish(raw | {"visual": noisy["visual"][None]})["visual"][0]
+        assert (found - wanted).abs().max() < most  # a wide picture has another plane of noise
+        strength = [(x - clean).std().item() for x in (found, wanted)]
+        assert strength[0] == pytest.approx(strength[1], rel=0.03)
+
+
+def test_on_nyud2_noise_comes_last_and_is_not_smoothed(tmp_path):
+    data = NYUDepthV2(write_sample("nyud2", tmp_path), "test", cache=False)
+    smooth = np.linspace(60, 200, 640).repeat(3).reshape(1, 640, 3).repeat(240, 0).astype(np.uint8)
+    pair = rewritten(data.sources(0)[0], smooth)
+    raw = data.take(torch.tensor([0]))
+    with pytest.raises(ValueError, match="visual is 256 x 256; resize it to 224 x 224, then add"):
+        through_the_gate({m: x[0] for m, x in raw.items()}, data="nyud2", severity=5)
+    small = {m: resized_crop(x, whole_boxes(1, 256, 256), 224).byte() for m, x in raw.items()}
+    noisy = through_the_gate({m: x[0] for m, x in small.items()}, data="nyud2", severity=5)
+    finished = data.finish({m: x[None] for m, x in noisy.items()})
+    for m, left in (("visual", 0), ("depth", 320)):
+        half = pair.crop((left, 0, left + 320, 240)).resize((256, 256), Image.Resampling.BICUBIC)
+        half = TF.resize(half, [224, 224])
+        wanted = TF.normalize(TF.to_tensor(noisy_grey(half, 5)), *nyud2.STATISTICS)
+        assert (finished[m][0] - wanted).abs().max() < 1.1 / 255 / 0.1474  # one level
+        moved = 255 * (TF.to_tensor(noisy_grey(half, 5)) - TF.to_tensor(half))
+        assert moved.std() == pytest.approx(5, rel=0.02)
 
 
 def test_severity_0_changes_nothing():

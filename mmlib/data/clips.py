@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +36,7 @@ from mmlib.data.media import (
     read_sound,
 )
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
-from mmlib.data.transforms import finish_pictures
+from mmlib.data.transforms import finish_pictures, own_luck, released_view
 from mmlib.training import one_of, whole_number
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
@@ -50,10 +51,30 @@ class Clips(FromFiles):
     drawn: `check-data --thorough` opens all. `finish` gives float32: the sound as it is, the frames
     cropped, flipped and normalised. Use one of the subclasses; they say which files are read.
 
-    A clip is cut into `frames` parts of equal length, and one frame of each is drawn in training;
-    in evaluation it is the one at `REST` of the part. A clip with fewer frames than asked repeats
-    some. `frames_from="first"` reproduces a bug of a released loader, which draws numbers and then
-    takes the first frames of the folder all the same (OGM-GE's repository, issue 32).
+    `crops` says how a frame becomes `size` x `size`:
+
+    - `"shared"`: it is squeezed to S x S once, for the cache. In training one box and one flip
+      serve all frames of a clip; a box that does not fit is cut to the picture. The box is 3:4 to
+      4:3 in the square, so 1:1 to 16:9 on a picture of 4:3, and covers 53 % of it on average.
+      Evaluation resizes the square to `size`: it has been resized twice.
+    - `"released"`: what the loaders of OGM-GE (commit 343dc1d), AUG (966dbf5), DI-MML (83b9b7a) and
+      SMV (7ed12b0) do. In training each frame has a box and a flip of its own, cut out of the
+      picture as it is, 3:4 to 4:3 there; one that does not fit is drawn again, so it covers 43 % of
+      a picture of 4:3 on average. Evaluation resizes the picture to `size` at once. `take` does all
+      this, with S = `size`, and `finish` only normalises. The cache keeps the frames in their own
+      size, 3 bytes a pixel: 0.5 MB where the squeezed frame takes 0.2 MB, for 480 x 360.
+
+    `frames_from` says which frames are taken, their files in the order of their numbers:
+
+    - `"segments"`: a clip is cut into `frames` parts of equal length, and one frame of each is
+      drawn in training; in evaluation it is the one at `REST` of the part. A clip with fewer
+      frames than asked repeats some.
+    - `"smv"`: as SMV's loader; see `smv_frames`.
+    - `"first"`: the first ones. It reproduces a bug of the loaders of OGM-GE (its repository, issue
+      32) and AUG, which draw numbers and then take the first frames of the folder all the same.
+
+    DI-MML's loaders re-seed for every clip, so that training and evaluation show the same frames
+    of all clips of one length; no option repeats that.
 
     Raises `FileNotFoundError` for a root, list, folder or file that is missing; `ValueError`, with
     file and line, for a list or a file that is wrong, and for an option that is not known.
@@ -74,6 +95,7 @@ class Clips(FromFiles):
         audio: str,
         frames: int,
         frames_from: str,
+        crops: str,
         size: int,
         cache: Path | None,
     ):
@@ -81,7 +103,8 @@ class Clips(FromFiles):
         self.classes = tuple(classes)
         self.audio = one_of("audio", audio, list(RECIPES))
         self.frames = whole_number("frames", frames, at_least=1)
-        self.frames_from = one_of("frames_from", frames_from, ("segments", "first"))
+        self.frames_from = one_of("frames_from", frames_from, ("segments", "smv", "first"))
+        self.crops = one_of("crops", crops, ("shared", "released"))
         self.size = whole_number("size", size, at_least=1)
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
@@ -95,37 +118,39 @@ class Clips(FromFiles):
         """The raw batch of samples `index`, `(B,)`, on the CPU; see the class for its shapes.
 
         `draws` is `(B, DRAWS)` in [0, 1), of which columns 5-7 choose the frames; `None`: those of
-        evaluation.
+        evaluation. With `crops="released"` columns 0-4 crop and flip them here.
         """
         check_draws(index, draws)
-        side = _stored(self.size)
+        side = self.size if self.crops == "released" else _stored(self.size)
         empty, count = self._buffers.empty, len(index)
         audio = empty(count, 1, *self._recipe_of_sound.shape, dtype=torch.float16)
         visual = empty(count, self.frames, side, side, 3, dtype=torch.uint8)
-        luck = [None] * len(index) if draws is None else draws[:, 5:].tolist()
-        for row, i in enumerate(index.tolist()):
+        rows = [None] * len(index) if draws is None else draws.tolist()
+        for row, (i, luck) in enumerate(zip(index.tolist(), rows, strict=True)):
             audio[row, 0] = self._sound_of(self._entries[i])
-            names = self._names(i)
-            for place, frame in enumerate(self._chosen(len(names), luck[row])):
-                visual[row, place] = self._picture(self._entries[i].id, names[frame])
+            self._show(i, luck, visual[row])
         return {"audio": audio, "visual": visual.movedim(-1, 1)}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """What the model gets: `(B, 1, F, T)` and `(B, 3, frames, size, size)`, float32.
 
         With `draws`, all frames of a sample get the same random crop and flip; without, the whole
-        picture. Works where the inputs are.
+        picture. With `crops="released"` they got theirs in `take`. Works where the inputs are.
         """
-        visual = finish_pictures(inputs["visual"], draws, self.size, buffers=self._buffers)
+        own = None if self.crops == "released" else draws
+        visual = finish_pictures(inputs["visual"], own, self.size, buffers=self._buffers)
         audio = inputs["audio"]
         if audio.device.type == "cpu":
             audio = self._buffers.empty(*audio.shape).copy_(audio)
         return {"audio": audio.float(), "visual": visual}
 
     def whole(self, index: int) -> dict[str, Tensor]:
-        """All that `take` may take of a clip: `(1, F, T)` and `(frames there, 3, S, S)`."""
+        """All frames of a clip as `take` gives them in evaluation, and its sound.
+
+        `"visual"` is `(frames there, 3, S, S)`, `"audio"` `(1, F, T)`.
+        """
         entry, names = self._entries[index], self._names(index)
-        pictures = torch.stack([self._picture(entry.id, name) for name in names])
+        pictures = torch.stack([self._view(self._picture(entry.id, name)) for name in names])
         return {"audio": self._sound_of(entry).unsqueeze(0), "visual": pictures.movedim(-1, 1)}
 
     def files(self, index: int) -> dict[str, Path]:
@@ -171,13 +196,25 @@ class Clips(FromFiles):
     def _recipe_of_sound(self) -> Recipe:
         return RECIPES[self.audio]
 
+    def _show(self, index: int, draws: list[float] | None, visual: Tensor) -> None:
+        """Put the chosen frames of a clip into `visual`, `(frames, S, S, 3)`."""
+        names, id = self._names(index), self._entries[index].id
+        chosen = self._chosen(len(names), None if draws is None else draws[5:])
+        luck = None if draws is None or self.crops == "shared" else own_luck(draws)
+        for place, frame in enumerate(chosen):
+            visual[place] = self._view(self._picture(id, names[frame]), luck)
+
+    def _view(self, picture: Tensor, luck: np.random.Generator | None = None) -> Tensor:
+        return released_view(picture, luck, self.size) if self.crops == "released" else picture
+
     def _recipe(self) -> dict:
         """All that a cache entry depends on besides its files."""
+        kept = "whole" if self.crops == "released" else _stored(self.size)
         return {
             "data": type(self).__name__,
             "audio": [self.audio, *self._recipe_of_sound, RESAMPLER],
             "sounds": self._sounds.name + self._ending,
-            "pictures": [self._pictures.name, _stored(self.size)],
+            "pictures": [self._pictures.name, kept],
         }
 
     def _cached(self, name: str, source: str, make: Callable[[], Tensor]) -> Tensor:
@@ -190,8 +227,9 @@ class Clips(FromFiles):
         return self._cached(name, self._sound(entry), lambda: self._spectrogram(entry).half())
 
     def _picture(self, clip: str, name: str) -> Tensor:
-        """A frame, `(S, S, 3)` bytes: with channels last it is resized three times as fast."""
-        path, side = f"{self._pictures}{os.sep}{clip}{os.sep}{name}", _stored(self.size)
+        """A frame, squeezed or whole, bytes: with channels last resizing is three times as fast."""
+        path = f"{self._pictures}{os.sep}{clip}{os.sep}{name}"
+        side = None if self.crops == "released" else _stored(self.size)
         return self._cached(f"{clip}/{name}", path, lambda: read_image(path, side).movedim(0, -1))
 
     def _names(self, index: int) -> list[str]:
@@ -243,6 +281,8 @@ class Clips(FromFiles):
     def _chosen(self, count: int, luck: list[float] | None) -> list[int]:
         if self.frames_from == "first":
             return [min(part, count - 1) for part in range(self.frames)]
+        if self.frames_from == "smv":
+            return smv_frames(count, self.frames, luck)
         return choose_frames(count, self.frames, luck, self.REST)
 
 
@@ -269,6 +309,7 @@ class CremaD(Clips):
         audio: str = "ogm",
         frames: int = 1,
         frames_from: str = "segments",
+        crops: str = "shared",
         split_by: str = "list",
         repeats: str = "error",
         cache: str | Path | bool | None = None,
@@ -295,6 +336,7 @@ class CremaD(Clips):
             audio,
             frames,
             frames_from,
+            crops,
             size,
             cache_folder(root, cache),
         )
@@ -323,6 +365,7 @@ class AVE(Clips):
         audio: str = "pmr-10s",
         frames: int = 4,
         frames_from: str = "segments",
+        crops: str = "shared",
         repeats: str = "first",
         cache: str | Path | bool | None = None,
         sounds: str | None = None,
@@ -347,6 +390,7 @@ class AVE(Clips):
             audio,
             frames,
             frames_from,
+            crops,
             size,
             cache_folder(root, cache),
         )
@@ -363,6 +407,9 @@ class KineticsSounds(Clips):
     `<split>.txt` (`label,clip`, with the labels in `stat.txt`). Without a list for `val` it is a
     tenth of each class of train, whatever the seed, and its files are in `train`. `classes` is how
     many, or their names; the lists have numbers only.
+
+    Of ten frames `frames_from="segments"` draws one of 1-3, 4-6 and 7-10 in training,
+    `frames_from="smv"` one of 1-3, 4-6 and 7-9, as SMV does; evaluation takes 1, 4 and 7 by either.
     """
 
     REST = 0.0  # the 1st, 4th and 7th of ten frames, as in the literature
@@ -376,6 +423,7 @@ class KineticsSounds(Clips):
         audio: str = "fbank",
         frames: int = 3,
         frames_from: str = "segments",
+        crops: str = "shared",
         classes: int | Sequence[str] = 31,
         repeats: str = "error",
         cache: str | Path | bool | None = None,
@@ -401,6 +449,7 @@ class KineticsSounds(Clips):
             audio,
             frames,
             frames_from,
+            crops,
             size,
             cache_folder(root, cache),
         )
@@ -417,9 +466,29 @@ def choose_frames(count: int, frames: int, luck: list[float] | None, rest: float
     for part in range(frames):
         first = part * count // frames
         last = max((part + 1) * count // frames, first + 1)
-        place = rest if luck is None else luck[part % 3] * 997 ** (part // 3) % 1
+        place = rest if luck is None else _luck_of(part, luck)
         chosen.append(first + int(place * (last - first)))
     return chosen
+
+
+def smv_frames(count: int, frames: int, luck: list[float] | None) -> list[int]:
+    """The frames that SMV's loader takes (commit 7ed12b0), counted from 0; `luck` as above.
+
+    Its parts have `count // frames` frames each and what is left over is never shown: of ten frames
+    in three parts, the tenth. Of each part one is drawn; in evaluation it is the 1st of 3, the 2nd
+    of 4. No frame after the ninth is taken, and of a clip of at most two frames a part the first is
+    taken every time. (In evaluation the released code fails at 12 frames or more.)
+    """
+    if count <= 2 * frames:
+        return [0] * frames
+    length = count // frames
+    middle = max(length // 2, 1) - 1
+    places = [middle if luck is None else int(_luck_of(k, luck) * length) for k in range(frames)]
+    return [min(k * length + place, 8) for k, place in enumerate(places)]
+
+
+def _luck_of(part: int, luck: list[float]) -> float:
+    return luck[part % 3] * 997 ** (part // 3) % 1
 
 
 def _stored(size: int) -> int:

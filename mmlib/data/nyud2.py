@@ -36,6 +36,7 @@ class NYUDepthV2(FromFiles):
     Each half becomes 256 x 256; training crops 224 at random and flips, evaluation resizes the
     whole to 224. With `aligned=False` the two halves are cropped and flipped each on its own, as
     in QMF's released code (commit d7f31dd): a depth pixel then no longer lies on its picture's.
+    (QMF resizes halves of at most 224 columns by bilinear interpolation; here all are by bicubic.)
 
     `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root or folder, `ValueError` for an unknown split, a class of

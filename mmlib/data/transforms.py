@@ -2,7 +2,8 @@
 
 What a picture undergoes is read off `draws`, `(B, DRAWS)` uniform numbers in [0, 1), a row a
 sample: columns 0-3 crop (area, ratio, top, left), 4 flip, 5-7 choice of frames or of time.
-Two pictures of one sample that get the same row are cropped and flipped alike.
+Two pictures of one sample that get the same row are cropped and flipped alike. Where each picture
+is to have a crop of its own, `own_luck` makes as many numbers of a row as are asked for.
 """
 
 import math
@@ -19,6 +20,7 @@ from mmlib.data.buffers import Buffers
 from mmlib.training import DRAWS
 
 SIDE = 224  # pixels of what a model gets
+TRIES = 10  # of torchvision's RandomResizedCrop, which then takes the middle
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of the channels
 
 
@@ -32,7 +34,7 @@ def random_boxes(
     """Boxes of `RandomResizedCrop`: `(B, DRAWS)` to `(B, 4)` int64 top, left, height, width.
 
     The area is uniform in `scale`, the ratio log-uniform in `ratio`. A box that does not fit is cut
-    to the picture, where torchvision would draw again.
+    to the picture, where torchvision would draw again, as `fitting_box` does.
     """
     area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[:, 0])
     low, high = math.log(ratio[0]), math.log(ratio[1])
@@ -40,6 +42,38 @@ def random_boxes(
     wide = (area * shape).sqrt().round().clamp(1, width)
     tall = (area / shape).sqrt().round().clamp(1, height)
     return _placed(draws, tall, wide, height, width)
+
+
+def fitting_box(
+    luck: np.random.Generator,
+    height: int,
+    width: int,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> tuple[int, int, int, int]:
+    """Top, left, height, width as torchvision's `RandomResizedCrop` draws them for one picture.
+
+    A box that does not fit is drawn again, ten times at most; then it is the middle of the picture,
+    as much of it as has a ratio in `ratio`.
+    """
+    for _ in range(TRIES):
+        area = height * width * luck.uniform(*scale)
+        shape = math.exp(luck.uniform(*map(math.log, ratio)))
+        wide, tall = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
+        if 0 < wide <= width and 0 < tall <= height:
+            top, left = luck.integers((height - tall + 1, width - wide + 1)).tolist()
+            return top, left, tall, wide
+    tall = min(height, round(width / ratio[0]))
+    wide = min(width, round(height * ratio[1]))
+    return (height - tall) // 2, (width - wide) // 2, tall, wide
+
+
+def own_luck(draws: Sequence[float]) -> np.random.Generator:
+    """Numbers without end out of one sample's `DRAWS` draws, always the same for the same row.
+
+    From the columns of crop and flip alone: those of frames and time decide nothing here.
+    """
+    return np.random.Generator(np.random.PCG64([int(x * 2**32) for x in draws[:5]]))
 
 
 def square_boxes(draws: Tensor | None, count: int, height: int, width: int, side: int) -> Tensor:
@@ -102,10 +136,29 @@ def _one_by_one(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | 
 def _cuts(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Iterator[Tensor]:
     """The box of each sample of `(B, n, c, H, W)`, resized and flipped: `(n, c, *size)`."""
     flipped = repeat(False) if flip is None else flip.tolist()
-    for row, (top, left, tall, wide), mirrored in zip(x.unbind(), boxes.tolist(), flipped):
-        cut = row[..., top : top + tall, left : left + wide]
-        cut = F.interpolate(cut, size, mode="bilinear", antialias=True)
-        yield cut.flip(-1) if mirrored else cut
+    for row, box, mirrored in zip(x.unbind(), boxes.tolist(), flipped):
+        yield _cut(row, box, size, mirrored)
+
+
+def _cut(x: Tensor, box: Sequence[int], size: tuple[int, int], mirrored: bool) -> Tensor:
+    top, left, tall, wide = box
+    x = x[..., top : top + tall, left : left + wide]
+    x = F.interpolate(x, size, mode="bilinear", antialias=True)
+    return x.flip(-1) if mirrored else x
+
+
+def released_view(picture: Tensor, luck: np.random.Generator | None, size: int) -> Tensor:
+    """What the released clip loaders make of one picture: `(H, W, 3)` to `(size, size, 3)`, bytes.
+
+    With `luck`, torchvision's `RandomResizedCrop(size)` and a flip of one half; without, its
+    `Resize((size, size))`, out of proportion. A level (of 255) from PIL's numbers, seldom two.
+    """
+    height, width = picture.shape[:2]
+    if luck is None:
+        box, mirrored = (0, 0, height, width), False
+    else:
+        box, mirrored = fitting_box(luck, height, width), luck.random() < 0.5
+    return _cut(picture.movedim(-1, 0)[None], box, (size, size), mirrored)[0].movedim(0, -1)
 
 
 def _at_once(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | None) -> Tensor:
@@ -178,14 +231,14 @@ def finish_pictures(
     CPU are finished in memory from `buffers`.
     """
     height, width = pictures.shape[-2:]
-    if draws is None and (height, width) == (size, size):
-        return normalise(pictures, *statistics)
     if draws is None:
         boxes, flip = whole_boxes(len(pictures), height, width), None
     else:
         boxes, flip = random_boxes(draws, height, width), flips(draws)
     if pictures.dtype == torch.uint8 and pictures.device.type == "cpu":
         return _finished_rows(pictures, boxes, size, flip, statistics, buffers or Buffers())
+    if draws is None and (height, width) == (size, size):
+        return normalise(pictures, *statistics)
     return normalise(resized_crop(pictures, boxes, size, flip), *statistics)
 
 

@@ -81,7 +81,9 @@ class UCF101(FromFiles):
 
     `places` is the number of places, evenly spread, from which training draws the window; 1: the
     middle one, which is also that of evaluation. (DI-MML's code re-seeds for every clip, which
-    comes to one place.) `None` is any place; then nothing is cached. A window takes 2 MB of cache.
+    comes to one place for all clips of a length, in training not the middle, and to the 7th picture
+    of ten; here it is the 6th.) `None` is any place; then nothing is cached. A window takes 2 MB of
+    cache. Frames of 341 columns lose the last one, so that all fit in one batch.
 
     A flipped flow points the other way: u changes its sign. `aligned=False` is what the released
     code does. DI-MML (commit 83b9b7a) mirrors the pictures and u, not v, and leaves the sign;
