@@ -3,7 +3,7 @@
 python = .venv/bin/python
 
 lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
-	$(python) -m jupyterlab notebooks/01_imbalance_phenomenon.ipynb
+	@$(python) .ci/lab.py $(ARGS)
 
 test: set-up  ## unit tests, then every notebook and solution
 	$(python) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
