@@ -6,7 +6,7 @@ lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
 	@$(python) .ci/lab.py $(ARGS)
 
 test: set-up  ## unit tests, then every notebook and solution
-	$(python) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+	$(python) -X warn_default_encoding -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
 run: set-up  ## execute all notebooks in place, with a table of seconds and memory
 	$(python) tests/run_notebooks.py
