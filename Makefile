@@ -3,10 +3,10 @@
 python = .venv/bin/python
 
 lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
-	$(python) -m jupyterlab notebooks/01_imbalance_phenomenon.ipynb
+	@$(python) .ci/lab.py $(ARGS)
 
 test: set-up  ## unit tests, then every notebook and solution
-	$(python) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+	$(python) -X warn_default_encoding -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
 
 test-elsewhere: set-up  ## the notebooks as on six other machines: processors, threads, roundings
 	$(python) tests/elsewhere.py

@@ -5,7 +5,9 @@ machines, which share the folders `--root` and `--out`.
 """
 
 import argparse
+import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -116,10 +118,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run one command; bad input ends in one sentence and exit status 2."""
-    arguments = parser().parse_args(words)
+    """Run one command; bad input ends in one sentence and exit status 2.
+
+    Whatever the encoding of the terminal or file, all is printed: what it cannot hold as an escape.
+    """
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
     try:
-        return run(arguments)
+        return outcome(parser().parse_args(words))
+    finally:
+        for stream in streams:
+            deliver(stream)
+
+
+def outcome(arguments: argparse.Namespace) -> int:
+    """The exit status of a command, after a sentence where it failed."""
+    try:
+        status = run(arguments)
+        print(end="", flush=True)
+        return status
+    except BrokenPipeError:  # the reader has gone, as after `| head -1`
+        return 128 + 13  # as of a program that SIGPIPE ends
     except (ValueError, KeyError, OSError, ModuleNotFoundError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"mmlib: {text}", file=sys.stderr)
@@ -133,6 +153,14 @@ def main(words: list[str] | None = None) -> int:
         again = ", --resume goes on from there" if arguments.command == "train" else ""
         print(f"\nmmlib: stopped; what was finished is kept{again}", file=sys.stderr)
         return 130
+
+
+def deliver(stream: io.TextIOWrapper) -> None:
+    """Write out what was printed; if that fails, drop it, so that Python does not fail again."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8; see `replacing`."""
+    """Write a text file in UTF-8, see `replacing`; what that cannot hold (the bytes of an odd file
+    name) is escaped."""
     with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def asset(name: str) -> Path:

@@ -179,7 +179,7 @@ def repeated(root, folder, count):
     listed = (root / "data/CREMAD/train.csv").read_text().splitlines()
     for name in ("AudioWAV", "Image-01-FPS"):
         (folder / name).mkdir(parents=True)
-    with open(folder / "test.csv", "w") as file:
+    with open(folder / "test.csv", "w", encoding="utf-8") as file:
         for number in range(count):
             clip, label = listed[number % len(listed)].split(",")
             os.symlink(root / f"AudioWAV/{clip}.wav", folder / f"AudioWAV/{number}.wav")

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from toys import Lazy
 
-import mmlib.command  # all that is slow to import, before the forks
+import mmlib.command  # noqa: F401 - all that is slow to import, before the forks
 import mmlib.data
 from mmlib.__main__ import main
 
@@ -31,7 +31,7 @@ def start(out, method, *more):
     words += ["--epochs", "6", "--batch-size", "8", "--lr", "0.02", "--method", method]
     process = os.fork()
     if process == 0:
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
         status = main(["train", "--out", str(out), *words, *more])
         sys.stderr.flush()
         os._exit(status)

@@ -9,13 +9,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import nbformat
 import pytest
+from waiting import LIMIT, wait_for
 
 ROOT = Path(__file__).parents[1]
 LESSON = "notebooks/01_imbalance_phenomenon.ipynb"
@@ -29,6 +28,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+REDRAW = 180  # seconds until a picture that has not come counts as lost
 SETTINGS = {
     # Off-screen cells stay in the page, so that every output can be looked at.
     "notebook-extension/tracker": {"windowingMode": "none"},
@@ -62,21 +62,21 @@ def browser():
         path = (found or [playwright.chromium.executable_path])[0]
         if not Path(path).exists():
             cannot_run("no browser is installed: apt install chromium, or playwright install")
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=1000 * LIMIT)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab that serves a copy of the notebooks."""
+    """The address of a JupyterLab that serves a copy of the notebooks, and its process."""
     ignored = shutil.ignore_patterns(".ipynb_checkpoints")
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=ignored)
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     for name, values in SETTINGS.items():
         settings = tmp_path / f"settings/@jupyterlab/{name}.jupyterlab-settings"
         settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(json.dumps(values))
+        settings.write_text(json.dumps(values), encoding="utf-8")
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -88,7 +88,7 @@ def lab(tmp_path):
     own = {variable: str(tmp_path / name.lower()) for name, variable in folders.items()}
     address = f"http://127.0.0.1:{port}"
     log = tmp_path / "jupyterlab.log"
-    with log.open("w") as out:
+    with log.open("w", encoding="utf-8") as out:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
             cwd=tmp_path,
@@ -97,28 +97,43 @@ def lab(tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_for_server(server, address, log)
-        yield address
+        if not wait_for(lambda: answers(address), lambda: server.poll() is None):
+            pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')}")
+        yield address, server
     finally:
         server.terminate()  # it stops its kernels first
-        server.wait(timeout=60)
+        server.wait(timeout=LIMIT)
 
 
-def wait_for_server(server, address, log):
-    """Return when the server answers; fail with its log when it does not within a minute."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urlopen(Request(f"{address}/api/status", headers={"Authorization": f"token {TOKEN}"}))
-            return
-        except URLError:
-            time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+def answers(address):
+    """Whether the server says how it is."""
+    request = Request(f"{address}/api/status", headers={"Authorization": f"token {TOKEN}"})
+    try:
+        return bool(urlopen(request, timeout=60))
+    except OSError:
+        return False
 
 
-def idle(page, timeout):
-    """Wait until the status bar says that the kernel is connected and has nothing to do."""
-    page.get_by_text("| Idle").wait_for(timeout=timeout)
+@pytest.fixture
+def until(lab):
+    """Waits for something on the page, however long, as long as JupyterLab runs."""
+    _, server = lab
+
+    def wait(page, what, found):
+        if not within(LIMIT, page, found, lambda: server.poll() is None):
+            pytest.fail(f"{what}: did not come; JupyterLab's exit status: {server.poll()}")
+
+    return wait
+
+
+def within(seconds, page, happened, alive=lambda: True):
+    """Whether something happens on the page in that time."""
+    return bool(wait_for(happened, alive, lambda s: page.wait_for_timeout(1000 * s), seconds))
+
+
+def idle(page):
+    """Whether the status bar says that the kernel is connected and has nothing to do."""
+    return page.get_by_text("| Idle").is_visible()
 
 
 def pictures(cell):
@@ -132,7 +147,7 @@ def complaints(page):
 
 
 @pytest.fixture
-def opened(browser, lab, tmp_path):
+def opened(browser, lab, until, tmp_path):
     """Opens lesson 1 without outputs, its kernel started; the page that was open is closed."""
     pages = []
 
@@ -146,9 +161,10 @@ def opened(browser, lab, tmp_path):
         nbformat.write(lesson, tmp_path / LESSON)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         pages.append(page)
-        page.goto(f"{lab}/lab/tree/{LESSON}?token={TOKEN}")
-        page.wait_for_selector(".jp-CodeCell .jp-InputPrompt", state="attached", timeout=60_000)
-        idle(page, 60_000)
+        page.set_default_timeout(LIMIT * 1000)
+        page.goto(f"{lab[0]}/lab/tree/{LESSON}?token={TOKEN}")
+        until(page, "the lesson", page.locator(".jp-CodeCell .jp-InputPrompt").count)
+        until(page, "an idle kernel", lambda: idle(page))
         return page
 
     yield anew
@@ -156,24 +172,24 @@ def opened(browser, lab, tmp_path):
         pages[-1].screenshot(path=screenshot)
 
 
-def test_lesson_1_runs_and_its_widget_moves(opened):
+def test_lesson_1_runs_and_its_widget_moves(opened, until):
     # a page that still settles can lose what the kernel says of a widget: then it is opened again
     attempts = []
     while len(attempts) < 3 and not (attempts and attempts[-1]["new picture"]):
         page = opened()
-        run_all_cells(page)
+        run_all_cells(page, until)
         assert complaints(page) == []
         attempts.append(moved(page))
     assert attempts[-1]["new picture"], f"the figure did not change with the slider: {attempts}"
     assert complaints(page) == []
 
 
-def run_all_cells(page):
+def run_all_cells(page, until):
     """Run the lesson and wait for its end, or for an error."""
     page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
     page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_function(ALL_RUN_OR_ERROR, timeout=900_000, polling=1000)
-    idle(page, 60_000)
+    until(page, "the last output", lambda: page.evaluate(ALL_RUN_OR_ERROR))
+    until(page, "an idle kernel", lambda: idle(page))
 
 
 def moved(page):
@@ -181,23 +197,15 @@ def moved(page):
     cell = page.locator(".jp-CodeCell:has(.noUi-handle)").first
     handle = cell.locator(".noUi-handle").first
     kernel = page.locator("#jp-main-statusbar")
-    if not within(30, page, lambda: handle.count() and pictures(cell)):
+    if not within(REDRAW, page, lambda: handle.count() and pictures(cell)):
         return {"new picture": False, "sliders": handle.count(), "kernel": kernel.inner_text()}
     handle.scroll_into_view_if_needed()
     before, at_first = pictures(cell), handle.get_attribute("aria-valuenow")
     handle.focus()
     handle.press("End")
     return {
-        "new picture": within(30, page, lambda: pictures(cell) not in (before, [])),
+        "new picture": within(REDRAW, page, lambda: pictures(cell) not in (before, [])),
         "slider": (at_first, handle.get_attribute("aria-valuenow")),
         "focus": page.evaluate("document.activeElement.className"),
         "kernel": kernel.inner_text(),
     }
-
-
-def within(seconds, page, happened):
-    """Whether something happens on the page in that time."""
-    deadline = time.monotonic() + seconds
-    while not (found := happened()) and time.monotonic() < deadline:
-        page.wait_for_timeout(200)
-    return bool(found)

@@ -288,7 +288,7 @@ def changed(**keys):
 def test_bad_lines_of_qmf(line, words, copy):
     root = copy("qmf")
     count = len((root / "test.jsonl").read_text().splitlines())
-    with open(root / "test.jsonl", "a") as file:
+    with open(root / "test.jsonl", "a", encoding="utf-8") as file:
         file.write("\n" + line + "\n")  # an empty line counts
     with pytest.raises(ValueError, match=rf"test.jsonl:{count + 2} is .*{words}"):
         MVSASingle(root, "test")
@@ -297,7 +297,7 @@ def test_bad_lines_of_qmf(line, words, copy):
 
 def test_half_characters_in_json(copy):
     root = copy("qmf")
-    with open(root / "train.jsonl", "a") as file:
+    with open(root / "train.jsonl", "a", encoding="utf-8") as file:
         file.write(changed(text="good \ud83d day") + "\n")
     data = MVSASingle(root, "train")
     assert data.text(len(data) - 1) == "good ? day"
@@ -319,7 +319,7 @@ def test_half_characters_in_json(copy):
 def test_bad_lines_of_mla(name, line, words, copy):
     root = copy("mla")
     count = len((root / name).read_text().splitlines())
-    with open(root / name, "a") as file:
+    with open(root / name, "a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(ValueError, match=rf"{name}:{count + 1} is .*{words}"):
         MVSASingle(root, "test")
@@ -340,7 +340,7 @@ def test_bad_lines_of_mla(name, line, words, copy):
 )
 def test_bad_lines_of_raw_labels(line, words, copy):
     root = copy("raw")
-    with open(root / "labelResultAll.txt", "a") as file:
+    with open(root / "labelResultAll.txt", "a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(ValueError, match=rf"labelResultAll.txt:62 is .*({words})"):
         MVSASingle(root, "test")

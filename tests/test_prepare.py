@@ -343,13 +343,16 @@ def test_workers_end_with_a_main_process_that_is_killed(cremad, driver):
 
 
 def _workers(pid):
-    children = open(f"/proc/{pid}/task/{pid}/children").read().split()
-    return [c for c in children if "spawn_main" in open(f"/proc/{c}/cmdline").read()]
+    children = open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8").read().split()
+    return [
+        c for c in children if "spawn_main" in open(f"/proc/{c}/cmdline", encoding="utf-8").read()
+    ]
 
 
 def _runs(pid):
     try:
-        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
+        status = open(f"/proc/{pid}/stat", encoding="utf-8").read()
+        return status.rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

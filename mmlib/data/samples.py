@@ -314,7 +314,7 @@ def start_sample(root: str | Path, name: str) -> Path:
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     readme = root / "README.txt"
-    ours = readme.is_file() and readme.read_text(errors="replace").startswith(README[:26])
+    ours = readme.is_file() and readme.read_text("utf-8", errors="replace").startswith(README[:26])
     if any(root.iterdir()) and not ours:
         raise FileExistsError(f"{root} is not empty and no sample of mmlib; give another folder")
     readme.write_text(README.format(name=name), encoding="utf-8")
