@@ -14,7 +14,7 @@ class NotebookCells:
         """Let a busy machine deliver a cell's last output: nbval by itself gives up after 5 s."""
         for item in items:
             if hasattr(item, "output_timeout"):
-                item.output_timeout = 60
+                item.output_timeout = 300
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from waiting import LIMIT
 
 from mmlib.data.cache import Cache
 
@@ -307,7 +308,7 @@ def read(count):
 def run(code, folder):
     (folder / "source").write_text("")
     done = subprocess.run(
-        [sys.executable, "-c", FORKS + code, folder], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", FORKS + code, folder], capture_output=True, text=True, timeout=LIMIT
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from waiting import LIMIT
 
 # spawned workers import this file too, and so run the same stand-in for training
 DRIVER = """
@@ -49,7 +50,7 @@ def test_killed_twice_at_random_and_then_left_alone(tmp_path):
         )
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait(timeout=120) == 0
+    assert start(whole).wait(timeout=LIMIT) == 0
     luck, kills, rows = random.Random(0), 0, 0
     tables = killed / "results"
     while kills < 2:
@@ -60,10 +61,10 @@ def test_killed_twice_at_random_and_then_left_alone(tmp_path):
         time.sleep(luck.random() * 0.02)
         assert process.poll() is None, "it ended before it was killed"
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=60)
+        process.wait(timeout=LIMIT)
         kills, rows = kills + 1, _rows(tables)
     assert rows < _rows(whole / "results")
-    assert start(killed).wait(timeout=120) == 0
+    assert start(killed).wait(timeout=LIMIT) == 0
     files = {path.name for path in (whole / "results").glob("*.csv")}
     assert files == {"tuning.csv", "baselines.csv", "more.csv", "noise.csv"}
     for name in files:

@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import torch
 from PIL import Image
+from waiting import LIMIT, wait_for
 
 from mmlib.data import prepare as module
 from mmlib.data.media import frame_names, read_image
@@ -265,7 +266,7 @@ def crash_or_wait(clip):
     if clip.id == "crash":
         os._exit(9)
     if sys.argv[2] == "wait":
-        time.sleep(60)
+        time.sleep(3600)
     return original(clip)
 
 crash_or_wait.__module__ = __name__
@@ -289,7 +290,7 @@ def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, d
     for name in ("Image-01-FPS", "AudioWAV"):
         shutil.rmtree(cremad / name)
     film(cremad / "VideoFlash" / "crash.flv", 1)
-    result = subprocess.run([*driver, cremad, "go"], capture_output=True, text=True, timeout=300)
+    result = subprocess.run([*driver, cremad, "go"], capture_output=True, text=True, timeout=LIMIT)
     assert result.returncode == 0, result.stderr
     assert "clips prepared 4, there already 0, failed 1" in result.stdout
     assert "crash: the process that decoded it crashed" in result.stdout
@@ -329,17 +330,13 @@ def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_end_with_a_main_process_that_is_killed(cremad, driver):
     process = subprocess.Popen([*driver, cremad, "wait"], start_new_session=True)
-    until = time.monotonic() + 60
-    while len(workers := _workers(process.pid)) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
+    assert wait_for(lambda: len(_workers(process.pid)) == 2, lambda: process.poll() is None)
+    workers = _workers(process.pid)
     time.sleep(1)
-    assert len(workers) == 2 and process.poll() is None
+    assert process.poll() is None
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=60)
-    until = time.monotonic() + 60
-    while any(map(_runs, workers)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not any(map(_runs, workers))
+    process.wait(timeout=LIMIT)
+    assert wait_for(lambda: not any(map(_runs, workers)))
 
 
 def _workers(pid):

@@ -153,7 +153,7 @@ def test_presets_with_a_loader_that_takes_the_first_frames_take_them(tmp_path):
         first = PRESETS[key].source.startswith(("OGM-GE", "AUG"))
         assert (PRESETS[key].data.get("frames_from") == "first") == first
     write_sample("cremad", tmp_path)
-    options = PRESETS["cremad", "ogm-ge"].data | {"size": 28}
+    options = PRESETS["cremad", "ogm-ge"].data | {"size": 28, "crops": "shared"}
     data = CremaD(tmp_path, "train", **options)
     late = torch.full((1, 8), 0.99)
     taken = data.take(torch.tensor([0]), late)["visual"][0, :, 0]

@@ -162,7 +162,7 @@ def numbers_of(x):
     return [part.mean() for row in rows for part in row]
 
 
-RELEASED = json.loads((Path(__file__).parent / "released_spectrograms.json").read_text())
+RELEASED = json.loads((Path(__file__).parent / "released_spectrograms.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("source", ["16000 Hz x 1", "44100 Hz x 2", "48000 Hz x 1"])
