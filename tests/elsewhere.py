@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,16 +69,21 @@ def run(setting: Setting, names: list[str]) -> subprocess.CompletedProcess:
 
 
 def main(words: list[str]) -> int:
-    """Run the settings, as many at a time as there are cores; return how many failed."""
+    """Run the settings and print what failed; return how many did.
+
+    Those of one thread run side by side; with two threads each would wait for the others.
+    """
     names = [word for word in words if word != "--one"]
     settings = [not_our_own()] if "--one" in words else SETTINGS
+    small = [setting for setting in settings if setting.threads == 1]
+    large = [setting for setting in settings if setting.threads > 1]
     failed = 0
     with ThreadPoolExecutor(usable_cores()) as pool:
-        runs = pool.map(lambda setting: run(setting, names), settings)
-        for setting, done in zip(settings, tqdm(runs, "settings", len(settings), disable=None)):
+        runs = chain(pool.map(run, small, repeat(names)), map(run, large, repeat(names)))
+        for setting, done in zip([*small, *large], tqdm(runs, "settings", len(settings))):
             failed += done.returncode != 0
-            words = done.stdout + done.stderr if done.returncode else done.stdout.splitlines()[-1]
-            print(f"== {setting.name}: exit status {done.returncode}\n{words}", flush=True)
+            said = done.stdout + done.stderr if done.returncode else done.stdout.splitlines()[-1]
+            print(f"== {setting.name}: exit status {done.returncode}\n{said}", flush=True)
     return failed
 
 
