@@ -21,7 +21,7 @@ def code_of(path):
 
 def search_for_mmlib(path):
     """What the first cell does before its first import of something that is to be installed."""
-    return code_of(path)[0].partition("    )\n\n")[0] + "    )\n"
+    return code_of(path)[0].partition("\n    )")[0] + "\n    )"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
