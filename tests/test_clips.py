@@ -281,7 +281,7 @@ def test_presets_of_clips_crop_as_the_released_loaders():
     for (data, _), found in PRESETS.items():
         if data in ("cremad", "ave", "kinetics-sounds"):
             assert found.data["crops"] == "released"
-            smv = found.source in ("SMV", "valuation's baseline")
+            smv = "7ed12b0" in found.source
             assert (found.data.get("frames_from") == "smv") == smv
 
 
