@@ -66,10 +66,23 @@ def main(words: list[str]) -> None:
         LabApp.launch_instance(options(words))
 
 
-if __name__ == "__main__":
+def outcome(words: list[str]) -> int:
+    """The exit status, after a sentence where JupyterLab could not start."""
     try:
-        main(sys.argv[1:])
+        main(words)
     except KeyboardInterrupt:  # pressed before JupyterLab takes care of it
         pass
     except OSError as error:
-        sys.exit(f"JupyterLab cannot start: {error}.")
+        say(f"JupyterLab cannot start: {error}.")
+        return 1
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            say(end.code)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+if __name__ == "__main__":
+    status = outcome(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # at once: a thread of JupyterLab's may wait for work that never comes

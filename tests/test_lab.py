@@ -133,9 +133,7 @@ def test_lesson_1_without_a_display(lab, opened):
     assert ("You are root" in said) == (os.geteuid() == 0)
     if sys.platform.startswith("linux"):
         assert "There is no display: open the last address that is printed below." in said
-        assert (
-            not opened.exists()
-        )  # Python takes a browser for terminals, which would take this one
+        assert not opened.exists()  # Python takes a browser for terminals, as this one is
     assert "Traceback" not in said and "make: ***" not in said
 
 
