@@ -62,7 +62,7 @@ def train(arguments: argparse.Namespace) -> None:
         check_settings(arguments.out, settings, arguments.resume)
         check_vocabulary(arguments.out, splits["train"], arguments.resume)
         if arguments.preset and rank() == 0:
-            print(preset(arguments.data, arguments.method), file=sys.stderr)
+            print(preset_and_flags(arguments), file=sys.stderr)
 
         def make() -> Method:
             return build(arguments, settings, splits["train"], device)
@@ -72,6 +72,18 @@ def train(arguments: argparse.Namespace) -> None:
         if len(history) < settings["epochs"]:
             raise KeyboardInterrupt
         leave_scores(arguments.out, make, method, history, splits["test"], device)
+
+
+def preset_and_flags(arguments: argparse.Namespace) -> str:
+    """The preset, what it does otherwise than its code, and what the user's own flags change."""
+    flags = {
+        name: getattr(arguments, name) for name in ("epochs", "batch_size", "lr", "accumulate")
+    }
+    flags |= dict(arguments.options) | dict(arguments.data_options)
+    flags["pretrained"] = arguments.pretrained or None
+    own = ", ".join(f"{name} {value}" for name, value in flags.items() if value is not None)
+    lines = [str(preset(arguments.data, arguments.method))]
+    return "\n".join(lines + [f"- Your flags stand above the published values: {own}."] * bool(own))
 
 
 def tell_threads(arguments: argparse.Namespace, device: torch.device) -> None:

@@ -128,6 +128,8 @@ def test_a_run_with_a_preset_says_what_it_does_otherwise(start, monkeypatch, cap
     lines = [f"- {sentence}." for sentence in published.differences]
     assert len(lines) == 3 and said.err.splitlines()[1:4] == lines
     assert "published" not in said.out  # that is for the scores
+    assert start(*words, "--lr", "0.01", "--options", "alpha=0.3", out="own") == 0
+    assert capsys.readouterr().err.splitlines()[4].endswith("values: lr 0.01, alpha 0.3.")
     assert start("--method", "ogm-ge", "--epochs", "1", out="plain") == 0
     assert "published" not in capsys.readouterr().err
     assert start(*words, "--options", "alpa=3", out="wrong") == 2

@@ -72,6 +72,12 @@ def test_a_number_of_threads_that_is_none(monkeypatch, words):
         devices.use_threads()
 
 
+def test_more_threads_than_any_machine_has(monkeypatch):
+    monkeypatch.setenv("MMLIB_THREADS", "99999999999")
+    with pytest.raises(ValueError, match="MMLIB_THREADS is 99999999999; give 256 at most"):
+        devices.use_threads()
+
+
 def test_linear_algebra_of_numpy_has_one_thread_too():
     code = (
         "import numpy, sklearn.linear_model; from threadpoolctl import threadpool_info; "

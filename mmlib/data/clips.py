@@ -187,8 +187,9 @@ class Clips(FromFiles):
     def audio_input(self, waveform: Tensor, sample_rate: int | None = None) -> Tensor:
         """What the audio encoder takes, made from sound: `(samples,)` to `(1, F, T)`.
 
-        From its start on, where MLA draws one. `sample_rate` in Hz, that of the data set by
-        default; where recordings differ in it, give a filter bank `sample_rate_of` the clip.
+        The cut begins at 0, also for `"mla"`, where MLA draws its place. `sample_rate` in Hz, that
+        of the data set by default; where recordings differ in it, give a filter bank
+        `sample_rate_of` the clip.
         """
         return spectrogram(waveform, sample_rate or self.sample_rate, self.audio).unsqueeze(0)
 

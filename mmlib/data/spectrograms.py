@@ -87,8 +87,8 @@ def spectrogram(waveform: Tensor, sample_rate: int, recipe: str, start: float = 
     a longer one is cut. `start`, in seconds, says where the cut begins; MLA draws it from [0, 5].
 
     Where this differs from the released scripts: a clip under 1 s (`"ogm"`, `"pmr"`, `"pmr-10s"`,
-    `"aug"`) or 0.73 s (`"di-mml"`) is repeated as often as is needed, there 3, 10 or 20 times,
-    which leaves it short or stops the script; and all is computed in double precision.
+    `"aug"`) or 0.73 s (`"di-mml"`) is repeated as often as is needed; the scripts repeat it 3, 10
+    or 20 times, which leaves it short or stops them; and all is computed in double precision.
 
     Raises `ValueError` for an unknown recipe, a waveform of another shape, sample rate or with
     values that are not finite, one that is empty or (filter banks) shorter than 25 ms, and for a
@@ -178,7 +178,7 @@ def _check(waveform: Tensor, sample_rate: int, how: Recipe, start: float) -> Non
     if bank and len(waveform) < window:
         raise ValueError(
             f"waveform has {len(waveform)} samples; a filter bank needs 25 ms, at {sample_rate} Hz "
-            f"{window}"
+            f"{window} samples"
         )
     if not bank and sample_rate != how.sample_rate:
         raise ValueError(f"sample_rate is {sample_rate}; resample to {how.sample_rate} Hz")
