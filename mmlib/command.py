@@ -76,14 +76,13 @@ def train(arguments: argparse.Namespace) -> None:
 
 def preset_and_flags(arguments: argparse.Namespace) -> str:
     """The preset, what it does otherwise than its code, and what the user's own flags change."""
-    flags = {
-        name: getattr(arguments, name) for name in ("epochs", "batch_size", "lr", "accumulate")
-    }
+    names = ("epochs", "batch_size", "lr", "accumulate")
+    flags = {name: getattr(arguments, name) for name in names}
     flags |= dict(arguments.options) | dict(arguments.data_options)
     flags["pretrained"] = arguments.pretrained or None
     own = ", ".join(f"{name} {value}" for name, value in flags.items() if value is not None)
-    lines = [str(preset(arguments.data, arguments.method))]
-    return "\n".join(lines + [f"- Your flags stand above the published values: {own}."] * bool(own))
+    text = str(preset(arguments.data, arguments.method))
+    return f"{text}\n- Your flags stand above the published values: {own}." if own else text
 
 
 def tell_threads(arguments: argparse.Namespace, device: torch.device) -> None:
