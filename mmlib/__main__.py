@@ -87,30 +87,30 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """The exit status of a command: 1 where a data set is not as it should be."""
     if arguments.command == "train":
-        from mmlib.command import train
+        from mmlib.commands.train import train
 
         train(arguments)
     elif arguments.command == "check-data":
-        from mmlib.data.checks import check_data
+        from mmlib.data.tools.check import check_data
 
         options = {"thorough": arguments.thorough, "expected": not arguments.sample}
         report = check_data(arguments.name, arguments.root, **options)
         print(report)
         return 0 if report.ok else 1
     elif arguments.command == "prepare":
-        from mmlib.data.prepare import prepare
+        from mmlib.data.tools.prepare import prepare
 
         report = prepare(arguments.name, arguments.root, arguments.processes, arguments.fps)
         print(report)
         return 0 if report.ok else 1
     elif arguments.command == "sample":
-        from mmlib.data.samples import write_sample
+        from mmlib.data.tools.samples import write_sample
 
         print(
             f"a made-up sample of {arguments.name}: {write_sample(arguments.name, arguments.root)}"
         )
     else:
-        from mmlib.results import write_tables, write_tuning
+        from mmlib.evidence.runs import write_tables, write_tuning
 
         write = write_tuning if arguments.command == "tuning" else write_tables
         write(arguments.out, processes=usable_cores())

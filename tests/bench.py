@@ -17,16 +17,16 @@ from typing import NamedTuple
 
 import nbformat
 import torch
-from run_notebooks import NOTEBOOKS, execute
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmlib.data import AVDigits, CremaD
-from mmlib.data.samples import write_sample
+from mmlib.data.tools.samples import write_sample
 from mmlib.devices import use_threads
 from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
 from mmlib.training import DRAWS, fit, loaded, seeded
+from run_notebooks import NOTEBOOKS, execute
 
 ROOT = Path(__file__).parents[1]
 BATCH = 64

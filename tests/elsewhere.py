@@ -41,7 +41,9 @@ class Setting(NamedTuple):
             found["ATEN_CPU_CAPABILITY"] = self.aten
         if self.perturbed is not None:
             found |= {"PERTURBED": str(self.perturbed)}
-            found |= {"PYTHONSTARTUP": str(Path(__file__).with_name("perturbed_start.py"))}
+            found |= {
+                "PYTHONSTARTUP": str(Path(__file__).with_name("support") / "perturbed_start.py")
+            }
         return found
 
 

@@ -100,6 +100,8 @@ def test_training_says_its_threads(tmp_path, capsys, monkeypatch):
 def test_tables_are_made_with_as_many_processes_as_there_are_usable_cores(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr("mmlib.__main__.usable_cores", lambda: 7)
-    monkeypatch.setattr("mmlib.results.write_tables", lambda out, processes: seen.append(processes))
+    monkeypatch.setattr(
+        "mmlib.evidence.runs.write_tables", lambda out, processes: seen.append(processes)
+    )
     assert main(["results", "--out", str(tmp_path)]) == 0
     assert seen == [7]

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from mmlib.command import build
+from mmlib.commands.presets import PRESETS
+from mmlib.commands.train import build
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.initialisation import initialise
 from mmlib.methods import METHODS, make_method
-from mmlib.presets import PRESETS
 from mmlib.training import seeded
 
 CLASSES = {"cremad": 6, "ave": 28, "kinetics-sounds": 31, "ucf101": 101, "modelnet40": 40}

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import parallel_worker
 import pytest
 import torch
-import toys
 from torch import nn
 
 import mmlib.parallel
+import parallel_worker
+import toys
 from mmlib.parallel import (
     SharedBatchNorm,
     average_gradients,
@@ -23,7 +23,7 @@ from mmlib.parallel import (
     whole_batch,
 )
 
-HERE = Path(__file__).parent
+HERE = Path(toys.__file__).parent
 
 
 def torchrun(*words, processes=2):

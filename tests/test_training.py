@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import toys
 from torch import nn
 
 import mmlib.methods.gap
+import toys
 from mmlib.checkpoints import load_checkpoint, save_checkpoint
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.evaluation import collect, probe_encoders

@@ -1,10 +1,10 @@
 """Data sets and how to iterate over them."""
 
 from mmlib.data.av_digits import AVDigits
-from mmlib.data.clips import AVE, CremaD, KineticsSounds
 from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
 from mmlib.data.nyud2 import NYUDepthV2
+from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds
 from mmlib.data.spectrograms import log_mel
 from mmlib.data.ucf101 import UCF101
 from mmlib.training import batches

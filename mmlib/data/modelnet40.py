@@ -4,10 +4,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mmlib.data.base import FromFiles
-from mmlib.data.cache import Cache, cache_folder
-from mmlib.data.folders import class_folders, inner_folder, picture_names
-from mmlib.data.lists import (
+from mmlib.data.reading.base import FromFiles
+from mmlib.data.reading.cache import Cache, cache_folder
+from mmlib.data.reading.folders import class_folders, inner_folder, picture_names
+from mmlib.data.reading.lists import (
     SPLITS,
     Entry,
     bad_line,
@@ -19,8 +19,8 @@ from mmlib.data.lists import (
     whole_label,
     without_repeats,
 )
-from mmlib.data.media import read_image
-from mmlib.data.transforms import SIDE, finish_pictures, own_luck, released_view
+from mmlib.data.reading.media import read_image
+from mmlib.data.reading.transforms import SIDE, finish_pictures, own_luck, released_view
 from mmlib.training import one_of
 
 VIEWS = 12

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmlib.data.base import FromFiles, check_draws
-from mmlib.data.cache import Cache, cache_folder
-from mmlib.data.lists import (
+from mmlib.data.reading.base import FromFiles, check_draws
+from mmlib.data.reading.cache import Cache, cache_folder
+from mmlib.data.reading.lists import (
     SPLITS,
     Entry,
     bad_line,
@@ -22,9 +22,9 @@ from mmlib.data.lists import (
     safe_id,
     without_repeats,
 )
-from mmlib.data.media import read_image
+from mmlib.data.reading.media import read_image
+from mmlib.data.reading.transforms import SIDE, crop, flips, normalise, shrink, square_boxes
 from mmlib.data.text import WordTokenizer
-from mmlib.data.transforms import SIDE, crop, flips, normalise, shrink, square_boxes
 from mmlib.training import one_of, whole_number
 
 FEELINGS = ("negative", "neutral", "positive")

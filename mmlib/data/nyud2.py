@@ -5,12 +5,12 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from mmlib.data.base import FromFiles
-from mmlib.data.cache import Cache, cache_folder
-from mmlib.data.folders import class_folders, inner_folder, picture_names
-from mmlib.data.lists import SPLITS, Entry, carved, folder_of
-from mmlib.data.media import read_image
-from mmlib.data.transforms import (
+from mmlib.data.reading.base import FromFiles
+from mmlib.data.reading.cache import Cache, cache_folder
+from mmlib.data.reading.folders import class_folders, inner_folder, picture_names
+from mmlib.data.reading.lists import SPLITS, Entry, carved, folder_of
+from mmlib.data.reading.media import read_image
+from mmlib.data.reading.transforms import (
     SIDE,
     crop,
     flips,

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmlib.data.transforms import SIDE
+from mmlib.data.reading.transforms import SIDE
 from mmlib.training import one_of
 
 GREY_LEVELS = {"mvsa-single": 10.0, "nyud2": 1.0}  # a severity's deviation of Gaussian noise

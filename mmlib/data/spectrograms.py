@@ -82,7 +82,7 @@ def spectrogram(waveform: Tensor, sample_rate: int, recipe: str, start: float = 
       recording's own rate, which moves the bands, so any `sample_rate` is taken; of several
       channels the scripts take the first.
 
-    All but the filter banks start from `librosa.load`: `mmlib.data.media.read_sound` gives that.
+    All but the filter banks start from `librosa.load`, which is `media.read_sound`.
     A clip that is too short is repeated (filter banks: filled up with zeros after the logarithm),
     a longer one is cut. `start`, in seconds, says where the cut begins; MLA draws it from [0, 5].
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmlib.data.base import FromFiles
-from mmlib.data.cache import Cache, cache_folder
-from mmlib.data.folders import inner_folder, picture_names
-from mmlib.data.lists import (
+from mmlib.data.reading.base import FromFiles
+from mmlib.data.reading.cache import Cache, cache_folder
+from mmlib.data.reading.folders import inner_folder, picture_names
+from mmlib.data.reading.lists import (
     SPLITS,
     Entry,
     bad_line,
@@ -23,8 +23,8 @@ from mmlib.data.lists import (
     safe_id,
     without_repeats,
 )
-from mmlib.data.media import read_image
-from mmlib.data.transforms import (
+from mmlib.data.reading.media import read_image
+from mmlib.data.reading.transforms import (
     IMAGENET,
     SIDE,
     crop,

@@ -1,0 +1,1 @@
+"""How files become samples: lists, folders, media, cache, transforms and the base classes."""

@@ -1,0 +1,79 @@
+"""The README's example runs as it stands and shows what it promises."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmlib import fusion
+from mmlib.__main__ import parser
+from mmlib.methods import METHODS, cal, gap, make_method
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(re.findall(r"^(?!from|$)", code, re.MULTILINE)) <= 10
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(compile(code, "README.md", "exec"), scope)
+    fused, probes = capsys.readouterr().out.splitlines()
+    assert float(fused) > 0.75
+    assert probes.startswith("{'audio'")
+    assert (tmp_path / "run/checkpoint.pt").is_file()
+
+
+def test_the_example_prints_the_same_again(tmp_path):
+    """In two fresh processes, for an epoch."""
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    short = code.replace("epochs=15", "epochs=1")
+    assert short.count("epochs=1,") + short.count("epochs=1)") == 2
+    outputs = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        where = {"cwd": tmp_path / name, "env": os.environ | {"OMP_NUM_THREADS": "1"}}
+        done = subprocess.run(
+            [sys.executable, "-c", short], capture_output=True, text=True, **where
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1] and outputs[0].count("\n") == 2
+
+
+def test_methods_named_in_the_readme_are_those_that_exist():
+    (line,) = re.findall(r"Methods so far: (.*)", README)
+    assert set(re.findall(r"`([\w-]+)`", line)) == set(METHODS)
+
+
+def test_where_gap_and_cal_are_listed_stands_that_they_are_a_reading(capsys):
+    (line,) = re.findall(r"Methods so far: (.*)", README)
+    assert "in our reading of their papers' abstracts, `gap` and `cal`" in line
+    for lesson in ("05_gmm_gap_loss", "06_cal_with_aib"):
+        (row,) = re.findall(rf"^\|.*notebooks/{lesson}\.ipynb.*$", README, re.MULTILINE)
+        assert "our reading" in row and "(abstract)" in row
+    assert "| **GMM gap loss (our reading)** |" in README
+    assert "| **CAL with AIB (our reading)** |" in README
+    with pytest.raises(SystemExit, match="0"):
+        parser().parse_args(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "gap and cal are our reading of their papers' abstracts" in said
+
+
+def public(module):
+    for name, found in vars(module).items():
+        own = getattr(found, "__module__", None) == module.__name__
+        if own and not name.startswith("_") and (inspect.isclass(found) or callable(found)):
+            yield pytest.param(found, id=f"{module.__name__}.{name}")
+
+
+@pytest.mark.parametrize(
+    "thing", [*public(cal), *public(gap), cal, gap, fusion.BottleneckFusion, make_method]
+)
+def test_what_is_our_reading_says_so(thing):
+    """The papers of `gap` and `cal` were open to us as their abstracts only."""
+    assert "our reading" in " ".join(inspect.getdoc(thing).split()).lower()

@@ -1,0 +1,513 @@
+"""Frames and sound out of videos: the right ones, whatever is broken, killed or there already."""
+
+import errno
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+from mmlib.data.reading.media import frame_names, read_image
+from mmlib.data.tools import prepare as module
+from mmlib.data.tools.prepare import FAILURES, prepare
+from mmlib.data.tools.sample_videos import write_video, write_videos
+from mmlib.data.tools.samples import write_cremad
+from waiting import LIMIT, wait_for
+
+pytest.importorskip("av", reason="the extra mmlib[video] is not installed")
+
+SIZE = (64, 48)
+TONE = 440.0  # Hz
+
+
+def tone(seconds, rate=16_000):
+    return (8000 * np.sin(2 * np.pi * TONE * np.arange(int(seconds * rate)) / rate)).astype("int16")
+
+
+def film(path, seconds, fps=10, sound=True, shades=24):
+    """A video whose brightness is 10 in the first second, 20 in the second, and so on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = max(round(seconds * fps), 1)
+    shade = [10 * (1 + int(k / fps) % shades) for k in range(count)]
+    pictures = [np.full((*SIZE[::-1], 3), value, dtype=np.uint8) for value in shade]
+    write_video(path, pictures, fps, tone(seconds) if sound else None)
+    return path
+
+
+def shades(folder):
+    """The brightness of each frame, in tens."""
+    pictures = [read_image(folder / name).float().mean().item() for name in frame_names(folder)]
+    return [round(value / 10) for value in pictures]
+
+
+def run(name, root, **options):
+    return prepare(name, root, **{"processes": 1, "progress": False} | options)
+
+
+def content(root):
+    """Everything that was made, by its path."""
+    made = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".jpg", ".wav", ".part", ".txt") and path.is_file():
+            made[str(path.relative_to(root))] = path.read_bytes()
+    return made
+
+
+@pytest.fixture
+def cremad(tmp_path):
+    """Four clips of 1.4 to 2 seconds."""
+    for number in range(4):
+        film(tmp_path / "VideoFlash" / f"100{number}_IEO_ANG_HI.flv", 1.4 + 0.2 * number)
+    return tmp_path
+
+
+# the right frames and sound
+
+
+def test_cremad(tmp_path):
+    film(tmp_path / "VideoFlash" / "1001_IEO_ANG_HI.flv", 3.6)
+    report = run("cremad", tmp_path)
+    assert report.ok and (report.done, report.skipped) == (1, 0)
+    frames = tmp_path / "Image-01-FPS" / "1001_IEO_ANG_HI"
+    assert frame_names(frames) == ["00000.jpg", "00010.jpg", "00020.jpg", "00030.jpg"]
+    assert shades(frames) == [1, 2, 3, 4]
+    assert Image.open(frames / "00000.jpg").size == SIZE
+    sound, rate = soundfile.read(tmp_path / "AudioWAV" / "1001_IEO_ANG_HI.wav")
+    assert rate == 44_100 and sound.ndim == 1 and 3.5 < len(sound) / rate < 3.8
+    peak = np.abs(np.fft.rfft(sound)).argmax() * rate / len(sound)
+    assert peak == pytest.approx(TONE, abs=1)
+    assert np.sqrt(2 * np.mean(sound**2)) == pytest.approx(8000 / 32768, rel=0.1)
+
+
+def test_frames_are_chosen_by_time_at_odd_rates_too(tmp_path):
+    # counting 29 frames a second would find eleven frames in ten seconds
+    film(tmp_path / "VideoFlash" / "odd.mp4", 10, fps=Fraction(30_000, 1001))
+    film(tmp_path / "VideoFlash" / "slow.mp4", 8, fps=Fraction(1, 2))
+    assert run("cremad", tmp_path).ok
+    odd = tmp_path / "Image-01-FPS" / "odd"
+    assert frame_names(odd) == [f"{int(np.ceil(30 / 1.001 * k)):05d}.jpg" for k in range(10)]
+    assert shades(odd) == list(range(1, 11))
+    assert shades(tmp_path / "Image-01-FPS" / "slow") == [1, 3, 5, 7]
+
+
+def test_another_rate_of_frames(tmp_path):
+    film(tmp_path / "VideoFlash" / "clip.flv", 2)
+    assert run("cremad", tmp_path, fps=2).ok
+    frames = tmp_path / "Image-02-FPS" / "clip"
+    assert frame_names(frames) == ["00000.jpg", "00005.jpg", "00010.jpg", "00015.jpg"]
+    assert not (tmp_path / "Image-01-FPS").exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "names"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (8, [0, 2, 5])]
+)
+def test_a_clip_shorter_than_the_frames_period(tmp_path, count, names):
+    film(tmp_path / "VideoFlash" / "clip.flv", count / 10)
+    assert run("cremad", tmp_path).ok
+    found = frame_names(tmp_path / "Image-01-FPS" / "clip")
+    assert found == [f"{number:05d}.jpg" for number in names]
+
+
+def test_ave_takes_the_event_and_the_whole_sound(tmp_path):
+    root = tmp_path / "AVE_Dataset"
+    for id in ("one", "two", "unlisted"):
+        film(root / "AVE" / f"{id}.mp4", 10)
+    (root / "trainSet.txt").write_text("Bark&one&good&3&6\nCat, cat&one&good&0&9\n")
+    (root / "valSet.txt").write_text("Bark&two&good&0&10\r\n")
+    (root / "testSet.txt").write_text("Bark&gone&good&0&10\n")
+    report = run("ave", tmp_path)
+    assert report.ok and report.done == 2 and report.missing == ("gone",)
+    assert "without a video: 1, such as gone" in str(report)
+    frames = root / "Image-01-FPS-SE"
+    assert sorted(os.listdir(frames)) == ["one", "two"]
+    assert frame_names(frames / "one") == [f"{30 + 3 * k:05d}.jpg" for k in range(10)]
+    assert set(shades(frames / "one")) == {4, 5, 6}
+    assert shades(frames / "two") == list(range(1, 11))
+    sound = soundfile.info(root / "AudioWAV" / "one.wav")
+    assert 9.9 < sound.duration < 10.2 and sound.samplerate == 16_000
+
+
+def test_ave_with_the_annotations_alone(tmp_path):
+    film(tmp_path / "AVE" / "one.mp4", 3)
+    header = "Category&VideoID&Quality&StartTime&EndTime\n"
+    (tmp_path / "Annotations.txt").write_text(f"{header}Bark&one&good&0&3\n")
+    assert run("ave", tmp_path).done == 1
+    (tmp_path / "Annotations.txt").write_text("Bark&one&good&0\n")
+    with pytest.raises(ValueError, match=r"Annotations.txt:1 is .*expected 'Category&VideoID"):
+        run("ave", tmp_path)
+
+
+def test_kinetics_sounds_finds_the_listed_clips_under_both_names(tmp_path):
+    videos = tmp_path / "ks_video"
+    film(videos / "train" / "-abc_d_000003_000013.mp4", 4)
+    film(videos / "train" / "unlisted_000003_000013.mp4", 1)
+    film(videos / "test" / "xy_z_000007_000017.mp4", 4)
+    (tmp_path / "my_train.txt").write_text("-abc_d_000003_000013,10,5\n")
+    (tmp_path / "my_test.txt").write_text("xy_z_7,10,5\ngone_12,10,30\n")
+    report = run("kinetics-sounds", tmp_path)
+    assert report.done == 2 and report.missing == ("test/gone_12",)
+    for split, id in (("train", "-abc_d_000003_000013"), ("test", "xy_z_7")):
+        folder = tmp_path / "ks_visual" / split / id
+        assert frame_names(folder) == [f"frame_{k:05d}.jpg" for k in range(1, 5)]
+        assert shades(folder) == [1, 2, 3, 4]
+        assert (tmp_path / "ks_audio" / split / f"{id}.wav").is_file()
+    for part in ("train", "test"):
+        (tmp_path / f"my_{part}.txt").unlink()
+    assert run("kinetics-sounds", tmp_path).done == 2  # without lists, all that are there
+
+
+def test_sample_trees_come_back_as_they_were_drawn(tmp_path):
+    write_videos("cremad", write_cremad(tmp_path, clips_per_class=2, actors=2))
+    drawn = (tmp_path / "Image-01-FPS").rename(tmp_path / "drawn")
+    said = {path.stem: path.read_bytes() for path in (tmp_path / "AudioWAV").iterdir()}
+    assert run("cremad", tmp_path).done == len(said) == 12
+    for id in said:
+        assert (tmp_path / "AudioWAV" / f"{id}.wav").read_bytes() == said[id]  # was there
+        first, *_ = frame_names(tmp_path / "Image-01-FPS" / id)
+        found, expected = (read_image(f / id / first) for f in (tmp_path / "Image-01-FPS", drawn))
+        assert (found.float() - expected.float()).abs().mean() < 8
+
+
+def test_channels_are_kept(tmp_path):
+    """A filter bank takes the first of them, the other recipes their mean."""
+    import av
+
+    path = film(tmp_path / "VideoFlash" / "clip.mp4", 1, sound=False)
+    left, right = tone(1), np.zeros(16_000, dtype=np.int16)
+    with av.open(str(path), "w") as video:
+        picture = video.add_stream("libx264", rate=10)
+        picture.width, picture.height, picture.pix_fmt = *SIZE, "yuv420p"
+        sound = video.add_stream("aac", rate=16_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.stack([left, right], 1).reshape(1, -1), format="s16", layout="stereo"
+        )
+        frame.sample_rate = 16_000
+        for _ in range(10):
+            grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 99, np.uint8), format="rgb24")
+            video.mux(picture.encode(grey))
+        video.mux(picture.encode(None))
+        video.mux(sound.encode(frame))
+        video.mux(sound.encode(None))
+    assert run("cremad", tmp_path).ok
+    found, _ = soundfile.read(tmp_path / "AudioWAV" / "clip.wav")
+    left, right = np.sqrt(2 * np.mean(found[4000:12_000] ** 2, axis=0))
+    assert left == pytest.approx(8000 / 32768, rel=0.1) and right < 0.001
+
+
+# resumed
+
+
+def test_what_is_there_is_left_alone(cremad):
+    sounds = cremad / "AudioWAV"
+    sounds.mkdir()
+    (sounds / "1000_IEO_ANG_HI.wav").write_bytes(b"the official one")
+    assert run("cremad", cremad).done == 4
+    assert (sounds / "1000_IEO_ANG_HI.wav").read_bytes() == b"the official one"
+    stamps = {path: path.stat().st_mtime_ns for path in cremad.rglob("*.*")}
+    again = run("cremad", cremad)
+    assert (again.done, again.skipped) == (0, 4)
+    assert stamps == {path: path.stat().st_mtime_ns for path in cremad.rglob("*.*")}
+    before = content(cremad)
+    for name in os.listdir(cremad / "Image-01-FPS" / "1002_IEO_ANG_HI"):
+        (cremad / "Image-01-FPS" / "1002_IEO_ANG_HI" / name).unlink()  # leaves an empty folder
+    (sounds / "1003_IEO_ANG_HI.wav").unlink()
+    again = run("cremad", cremad)
+    assert (again.done, again.skipped) == (2, 2)
+    assert content(cremad) == before
+
+
+def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for root in (whole, killed):
+        (root / "VideoFlash").mkdir(parents=True)
+    for number in range(12):
+        path = film(whole / "VideoFlash" / f"clip{number:02d}.flv", 2 + number % 3)
+        os.link(path, killed / "VideoFlash" / path.name)
+    begin = time.monotonic()
+    assert run("cremad", whole).done == 12
+    seconds = time.monotonic() - begin
+    expected, luck, kills = content(whole), random.Random(0), 0
+    fork = multiprocessing.get_context("fork")  # starts in no time, so that many can be killed
+    for _ in range(10):
+        process = fork.Process(target=run, args=("cremad", killed))
+        process.start()
+        process.join(luck.uniform(0, 0.25) * seconds)
+        kills += process.exitcode is None
+        process.kill()
+        process.join()
+        made = content(killed)
+        made = {name: made[name] for name in made if ".part" not in name}
+        assert made.items() <= expected.items(), "something half-written is in place"
+    assert kills >= 5
+    report = run("cremad", killed)
+    assert report.ok and report.done + report.skipped == 12
+    assert content(killed) == expected
+    assert not list(killed.rglob("*.part"))
+
+
+DRIVER = """
+import os, sys, time
+from mmlib.data.tools import prepare as module
+
+original = module._prepare
+
+def crash_or_wait(clip):
+    if clip.id == "crash":
+        os._exit(9)
+    if sys.argv[2] == "wait":
+        time.sleep(3600)
+    return original(clip)
+
+crash_or_wait.__module__ = __name__
+module._prepare = crash_or_wait
+if __name__ == "__main__":
+    print(module.prepare("cremad", sys.argv[1], processes=2, progress=False))
+"""
+
+
+@pytest.fixture
+def driver(tmp_path):
+    """Runs `prepare` with two processes, in which the clip `crash` ends its worker."""
+    path = tmp_path / "driver.py"
+    path.write_text(DRIVER)
+    return [sys.executable, path]
+
+
+def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, driver):
+    assert run("cremad", cremad).done == 4
+    alone = content(cremad)
+    for name in ("Image-01-FPS", "AudioWAV"):
+        shutil.rmtree(cremad / name)
+    film(cremad / "VideoFlash" / "crash.flv", 1)
+    result = subprocess.run([*driver, cremad, "go"], capture_output=True, text=True, timeout=LIMIT)
+    assert result.returncode == 0, result.stderr
+    assert "clips prepared 4, there already 0, failed 1" in result.stdout
+    assert "crash: the process that decoded it crashed" in result.stdout
+    found = content(cremad)
+    assert found.pop(FAILURES).startswith(b"crash\t")
+    assert found == alone and len(alone) == 4 * 4  # three frames and a sound each
+
+
+def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
+    """Only the clips that the crash caught are done by one worker, and only they are blamed."""
+    pools = []
+
+    def in_pool(clips, workers):  # done in order, up to the first that crashes
+        pools.append((workers, [clip.id for clip in clips]))
+        for id in pools[-1][1]:
+            if id in ("c", "g"):
+                return
+            yield id, "broken" if id == "e" else ""
+
+    monkeypatch.setattr(module, "_in_pool", in_pool)
+    clips = [module.Clip(id, *3 * ["x"], 1.0, 3) for id in "abcdefghijkl"]
+    outcomes = dict(module._outcomes(clips, processes=3))
+    crashed = "the process that decoded it crashed"
+    failed = {"c": crashed, "e": "broken", "g": crashed}
+    assert outcomes == dict.fromkeys("abcdefghijkl", "") | failed
+    assert pools == [
+        (3, [*"abcdefghijkl"]),
+        (1, ["c", "d", "e"]),
+        (1, ["d", "e"]),
+        (3, [*"fghijkl"]),
+        (1, ["g", "h", "i"]),
+        (1, ["h", "i"]),
+        (3, ["j", "k", "l"]),
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_with_a_main_process_that_is_killed(cremad, driver):
+    process = subprocess.Popen([*driver, cremad, "wait"], start_new_session=True)
+    assert wait_for(lambda: len(_workers(process.pid)) == 2, lambda: process.poll() is None)
+    workers = _workers(process.pid)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=LIMIT)
+    assert wait_for(lambda: not any(map(_runs, workers)))
+
+
+def _workers(pid):
+    children = open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8").read().split()
+    return [
+        c for c in children if "spawn_main" in open(f"/proc/{c}/cmdline", encoding="utf-8").read()
+    ]
+
+
+def _runs(pid):
+    try:
+        status = open(f"/proc/{pid}/stat", encoding="utf-8").read()
+        return status.rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# what is broken
+
+
+def test_broken_videos_stand_in_the_report_and_stop_nothing(cremad):
+    videos = cremad / "VideoFlash"
+    good = film(videos / "good.mp4", 6)
+    flash = film(videos / "flash.flv", 6)
+    size = good.stat().st_size
+    broken = {
+        "empty.flv": (b"", "is empty"),
+        "noise.flv": (np.random.default_rng(0).bytes(5000), "Invalid data found"),
+        "pointer.flv": (b"version https://git-lfs.github.com/spec/v1\noid", "run git lfs pull"),
+        "cut.mp4": (good.read_bytes()[: size // 2], "Invalid data found"),
+        "cut.flv": (flash.read_bytes()[: flash.stat().st_size // 2], "breaks off after"),
+    }
+    for name, (made, _) in broken.items():
+        (videos / f"bad-{name}").write_bytes(made)
+    film(videos / "silent.mp4", 2, sound=False)
+    broken["silent.mp4"] = (b"", "it has no sound")
+    (videos / "bad-cut.mp4").rename(videos / "bad-half.mp4")  # ids have to differ
+    report = run("cremad", cremad)
+    assert not report.ok and report.done == 6 and len(report.failed) == 6
+    reasons = {failure.id: failure.reason for failure in report.failed}
+    assert list(reasons) == sorted(reasons)
+    for name, (_, words) in broken.items():
+        id = {"silent.mp4": "silent", "cut.mp4": "bad-half"}.get(name, f"bad-{name[:-4]}")
+        assert words in reasons[id] and str(videos) in reasons[id]
+    lines = (cremad / FAILURES).read_text().splitlines()
+    assert [line.split("\t") for line in lines] == [list(failure) for failure in report.failed]
+    assert "failed 6" in str(report) and FAILURES in str(report)
+    assert not list(cremad.rglob("*.part"))
+    assert not (cremad / "AudioWAV" / "bad-cut.wav").exists()  # nothing of half a video
+    for id in reasons:
+        [path] = videos.glob(f"{id}.*")
+        path.unlink()
+    assert run("cremad", cremad).ok and not (cremad / FAILURES).exists()
+
+
+def test_a_video_without_sound_will_do_where_the_sound_is_there(tmp_path):
+    film(tmp_path / "VideoFlash" / "clip.flv", 2, sound=False)
+    (tmp_path / "AudioWAV").mkdir()
+    soundfile.write(tmp_path / "AudioWAV" / "clip.wav", tone(2), 16_000)
+    assert run("cremad", tmp_path).ok
+
+
+def test_sound_without_a_picture(tmp_path):
+    import av
+
+    (tmp_path / "VideoFlash").mkdir()
+    with av.open(str(tmp_path / "VideoFlash" / "clip.mp4"), "w") as video:
+        sound = video.add_stream("aac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone(1)[None], format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        video.mux(sound.encode(frame))
+        video.mux(sound.encode(None))
+    [failure] = run("cremad", tmp_path).failed
+    assert failure.reason.endswith("it has no picture")
+    assert not (tmp_path / "AudioWAV" / "clip.wav").exists()
+
+
+def test_damage_in_the_middle_is_passed_over(tmp_path):
+    path = film(tmp_path / "VideoFlash" / "clip.flv", 10)
+    made = bytearray(path.read_bytes())
+    place = len(made) // 2
+    made[place : place + 40] = bytes(40)
+    path.write_bytes(made)
+    report = run("cremad", tmp_path)
+    if report.ok:
+        found = shades(tmp_path / "Image-01-FPS" / "clip")
+        assert found == sorted(found) and 5 <= len(found) <= 10
+    else:
+        assert "breaks off" in report.failed[0].reason
+
+
+def test_an_event_beyond_the_end(tmp_path):
+    film(tmp_path / "AVE" / "one.mp4", 2)
+    (tmp_path / "trainSet.txt").write_text("Bark&one&good&5&9\n")
+    [failure] = run("ave", tmp_path).failed
+    assert failure.reason.endswith("it shows nothing from 5 to 9 s")
+
+
+def test_a_full_disk_stops_and_leaves_nothing_half_written(cremad, monkeypatch):
+    save = Image.Image.save
+
+    def full(picture, path, **options):
+        if "1002" in str(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(picture, path, **options)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="no space left; free some and run prepare again"):
+        run("cremad", cremad)
+    assert not list(cremad.rglob("*.part"))
+    monkeypatch.undo()
+    report = run("cremad", cremad)
+    assert (report.done, report.skipped) == (2, 2)
+
+
+def test_random_damage_raises_nothing(tmp_path):
+    good = {e: film(tmp_path / f"good{e}", 1).read_bytes() for e in (".flv", ".mp4")}
+    luck = np.random.default_rng(0)
+    for number in range(60):
+        ending = (".flv", ".mp4")[number % 2]
+        made = bytearray(good[ending])
+        for place in luck.integers(0, len(made), luck.integers(1, 40)):
+            made[place] = luck.integers(256)
+        if number % 3 == 0:
+            del made[luck.integers(len(made)) :]
+        path = tmp_path / "VideoFlash" / f"{number:02d}{ending}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(made)
+    report = run("cremad", tmp_path)
+    assert report.done + len(report.failed) == 60
+    for number in range(60):
+        frames = tmp_path / "Image-01-FPS" / f"{number:02d}"
+        sound = tmp_path / "AudioWAV" / f"{number:02d}.wav"
+        assert frames.is_dir() == sound.is_file()
+        if frames.is_dir():
+            assert all(torch.is_tensor(read_image(frames / name)) for name in frame_names(frames))
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda r: run("cremad", r / "gone"), FileNotFoundError, "gone is missing or no folder"),
+        (lambda r: run("cremad", r), FileNotFoundError, "VideoFlash is missing or no folder"),
+        (lambda r: run("ave", r), FileNotFoundError, "AVE is missing or no folder"),
+        (lambda r: run("kinetics-sounds", r), FileNotFoundError, "ks_video is missing"),
+        (lambda r: run("ucf101", r), ValueError, "name is 'ucf101'; choose one of cremad, ave"),
+        (lambda r: run("cremad", r, fps=0), ValueError, "fps is 0; give frames a second"),
+        (lambda r: run("cremad", r, fps=float("nan")), ValueError, "fps is nan"),
+        (lambda r: run("cremad", r, processes=0), ValueError, "processes is 0; give a whole"),
+    ],
+)
+def test_bad_input(change, error, words, tmp_path):
+    with pytest.raises(error, match=words):
+        change(tmp_path)
+
+
+def test_empty_folders(tmp_path):
+    (tmp_path / "VideoFlash").mkdir()
+    (tmp_path / "ks_video").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"holds no video; put the .flv videos of CREMA-D"):
+        run("cremad", tmp_path)
+    with pytest.raises(FileNotFoundError, match="holds no folder train or test"):
+        run("kinetics-sounds", tmp_path)
+    film(tmp_path / "AVE" / "one.mp4", 1)
+    with pytest.raises(FileNotFoundError, match="Annotations.txt is missing"):
+        run("ave", tmp_path)
+
+
+def test_without_pyav_one_sentence_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ModuleNotFoundError, match=re.escape("pip install 'mmlib[video]'")):
+        run("cremad", tmp_path)
+    assert module.FAILURES not in os.listdir(tmp_path)

@@ -1,0 +1,163 @@
+"""The tables: complete, reproducible within seed noise, resumable; the command line."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from mmlib.__main__ import main
+from mmlib.evidence import runs as results
+from mmlib.evidence import scoring
+
+TABLES = Path(__file__).parents[2] / "assets/results"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return {name: pd.read_csv(TABLES / f"{name}.csv") for name in results.TABLES}
+
+
+@pytest.mark.parametrize("name", results.TABLES)
+def test_every_row_has_five_paired_seeds(name, tables):
+    seeds = tables[name].groupby(["scenario", "method"])["seed"].apply(sorted)
+    wanted = {(s, m) for s, methods in results.TABLES[name].items() for m in methods}
+    assert set(seeds.index) == wanted
+    assert all(found == [0, 1, 2, 3, 4] for found in seeds)
+
+
+def test_options_are_those_that_validation_chose(tables):
+    chosen = results.choose(pd.read_csv(TABLES / "tuning.csv"))
+    used = pd.concat(tables.values()).groupby("method")["options"].unique()
+    assert set(chosen) == set(results.GRID)
+    for method, options in used.items():
+        control = results.CONTROLS.get(method, results.Control(method, method))
+        wanted = control.options(chosen)
+        assert [json.loads(text) for text in options] == [wanted], method
+
+
+def test_a_row_that_is_new_needs_no_entry_elsewhere():
+    """Every row is a method with a grid or a control of one, and every control is a row."""
+    rows = {m for table in results.TABLES.values() for methods in table.values() for m in methods}
+    assert rows == {*results.GRID, *results.CONTROLS}
+    assert {control.options_of for control in results.CONTROLS.values()} <= set(results.GRID)
+
+
+@pytest.mark.parametrize("scenario", results.TABLES["valuation"])
+def test_sample_level_valuation_takes_the_steps_that_its_controls_get(scenario, tables):
+    table = tables["valuation"][tables["valuation"]["scenario"] == scenario]
+    samples = table.groupby("method")["samples"].mean()
+    for name in ("valuation-random", "valuation-random-samples", "joint, same steps"):
+        assert samples[name] == pytest.approx(samples["valuation"], rel=0.1), name
+
+
+def test_a_fixed_number_is_the_number_that_boosting_ends_with(tables):
+    table = tables["boosting"][tables["boosting"]["scenario"] == "imbalanced"]
+    numbers = table.groupby("method")[["classifiers_audio", "classifiers_visual"]].mean().round()
+    assert tuple(numbers.loc["boosting"]) == tuple(numbers.loc["fixed number"])
+
+
+def test_clipped_arms_are_the_others_with_the_clip_that_was_chosen():
+    chosen = results.choose(pd.read_csv(TABLES / "tuning.csv"))
+    clip = {"clip": chosen["cal, clipped"]["clip"]}
+    assert chosen["cal, clipped"] == chosen["cal"] | clip
+    assert results.CONTROLS["joint-unimodal, clipped"].change == clip
+
+
+def test_tables_say_what_made_them():
+    for name, split in (
+        ("tuning", "val"),
+        *((name, "noise" if name == "noise" else "test") for name in results.TABLES),
+    ):
+        made_with = json.loads((TABLES / f"{name}.json").read_text())
+        assert made_with["split"] == split
+        assert made_with["versions"]["torch"].startswith("2.")
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "method", "seed"),
+    [("baselines", "imbalanced", "joint", 3), ("boosting", "imbalanced", "boosting", 2)]
+    + [("gap", "corrupted", "gap", 0), ("cal", "imbalanced", "cal", 1)],
+)
+def test_one_row_again(name, scenario, method, seed, tables):
+    row = tables[name].query("scenario == @scenario and method == @method")
+    row = row.set_index("seed").loc[seed]
+    again = results.run(method, scenario, seed, json.loads(row["options"]), int(row["epochs"]))
+    assert again["samples"] == pytest.approx(row["samples"], rel=0.1)
+    # another processor rounds otherwise, and training amplifies it up to the noise of a seed
+    columns = ["fused", "audio", "visual", "probe_audio", "probe_visual"]
+    columns += [c for c in again if c.startswith("auc") and c in row]
+    for column in columns:
+        noise = 0.2 if column == "auc_first" else 0.07  # after two epochs all is still in motion
+        assert again[column] == pytest.approx(row[column], abs=noise), column
+
+
+def test_the_best_that_three_bits_can_reach():
+    """Planted: where the ruin shows in the bits, they find it; where not, no score does."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(0, 4, (2000,), generator=generator)
+    truth = 5 * torch.nn.functional.one_hot(target, 4).float()
+    ruined = torch.randint(0, 3, (2000,), generator=generator)
+    z = {"audio": truth, "fused": truth}
+    z["visual"] = torch.where((ruined == 2)[:, None], truth.roll(1, 1), truth)
+    data = SimpleNamespace(target=target, truth={"ruined": ruined})
+    scores = scoring.with_validation(z, data, z, data)
+    for score in ("auc", "auc_wrong", "auc_bits"):
+        assert scores[f"{score}_visual"] == 1, score
+    assert scores["auc_wrong_audio"] == 0.5  # the sound is always right
+    assert scores["auc_audio"] == scores["auc_bits_audio"] > 0.7  # no two ruins in one sample
+    assert scores["weight_visual"] <= 0.5 and scores["fused_weighted"] == 1
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    calls = []
+
+    def run(method, scenario, seed, options, epochs, split, weights):
+        calls.append((method, seed, split))
+        if len(calls) in (4, 9):
+            raise KeyboardInterrupt
+        fused = round(0.5 + 0.1 * options.get("lr", 0) + seed / 1000, 4)
+        return {"fused": fused, "probe_visual": 0.4, "seconds": 1.0}
+
+    monkeypatch.setattr(results, "run", run)
+    monkeypatch.setattr(results, "GRID", {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}})
+    monkeypatch.setattr(results, "CONTROLS", {"joint-late": results.Control("joint", "joint")})
+    methods = ("joint", "ensemble", "joint-late")
+    tables = {
+        "baselines": {"imbalanced": methods, "flipped": methods},
+        "more": {"corrupted": methods},
+    }
+    monkeypatch.setattr(results, "TABLES", tables)
+    whole, stopped = tmp_path / "whole/results", tmp_path / "stopped/results"
+
+    def write(folder):
+        results.write_tuning(folder)
+        results.write_tables(folder, seeds=range(2))
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            write(stopped)
+    write(stopped)
+    finished = len(calls)
+    write(stopped)
+    assert len(calls) == finished  # nothing is run twice
+    calls[:] = [None] * 20
+    write(whole)
+    assert {path.stem for path in whole.glob("*.csv")} == {"tuning", "baselines", "more"}
+    for name in ("tuning.csv", "baselines.csv", "more.csv"):
+        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+    assert json.loads(pd.read_csv(whole / "baselines.csv")["options"][0]) == {"lr": 0.2}
+    assert not list(stopped.glob("*.part*"))
+    assert (tmp_path / "stopped/figures/phenomenon.png").is_file()
+
+
+def test_tables_need_the_tuning_first(tmp_path, capsys):
+    assert main(["results", "--out", str(tmp_path)]) == 2
+    assert "tuning.csv is missing; run `make tuning` first" in capsys.readouterr().err
+    tuning = pd.read_csv(TABLES / "tuning.csv")
+    tuning[tuning["method"] != "gap"].to_csv(tmp_path / "tuning.csv", index=False)
+    with pytest.raises(ValueError, match="tuning.csv lacks gap; run `make tuning`"):
+        results.write_tables(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tuning.csv"]
