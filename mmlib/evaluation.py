@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler, label_binarize
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from mmlib.training import at_once, batches
+from mmlib.batches import at_once, batches
 
 
 def check_logits(logits: Tensor, target: Tensor) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from mmlib.training import one_of
+from mmlib.arguments import one_of
 
 KINDS = ("xavier", "scattered")
 

@@ -1,20 +1,13 @@
-"""Training: batches, the one loop that drives every method, optimisers, devices.
+"""Training: the one loop that drives every method, optimisers and rates.
 
-A data set is whole in memory, with `inputs`, a dict of tensors; or it is read as it is needed: then
-`take(index, draws)` gives a raw batch on the CPU and `finish(inputs, draws)`, where the batch goes
-to, what the model gets; several threads may call them at a time. `draws` are `DRAWS` uniform
-numbers a sample; `None` means evaluation.
-Checkpoints are in `mmlib.checkpoints`, how several processes share a batch is in `mmlib.parallel`.
+What a data set is stands in `mmlib.batches`, checkpoints in `mmlib.checkpoints`, how several
+processes share a batch in `mmlib.parallel`.
 """
 
 import math
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
-from itertools import islice
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,12 +15,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmlib.arguments import one_of, whole_number
+from mmlib.batches import DRAWS, Inputs, loaded
 from mmlib.checkpoints import open_checkpoint, save_epoch
+from mmlib.devices import seeded
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
-
-Inputs = dict[str, Tensor]
-READERS = 2  # threads that read batches ahead; more wait for each other
-DRAWS = 8  # random numbers that decide what a sample undergoes in an epoch
 
 
 class Plan(NamedTuple):
@@ -150,108 +142,6 @@ def _visits(
             yield *batch, keep
 
 
-def batches(
-    dataset,
-    batch_size: int,
-    shuffle: bool = False,
-    generator: torch.Generator | None = None,
-    device: torch.device | str = "cpu",
-) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
-    """`(inputs, target, index)` of every sample of a data set once, `batch_size` at a time.
-
-    The last batch may be smaller. Raises `ValueError` for a batch size that is not a whole number
-    above 0, and for `shuffle` without a `generator`.
-    """
-    whole_number("batch_size", batch_size, at_least=1)
-    if shuffle and generator is None:
-        raise ValueError("shuffle=True needs a generator: pass torch.Generator().manual_seed(seed)")
-    order = torch.arange(len(dataset))
-    if shuffle:
-        order = torch.randperm(len(dataset), generator=generator)
-    return loaded(dataset, order.split(batch_size), device)
-
-
-def take(
-    dataset, index: Tensor, device: torch.device | str = "cpu", draws: Tensor | None = None
-) -> tuple[Inputs, Tensor]:
-    """`(inputs, target)` of some samples of a data set, on the device."""
-    target = dataset.target[index].to(device, non_blocking=True)
-    if hasattr(dataset, "inputs"):
-        inputs = {m: x[index].to(device, non_blocking=True) for m, x in dataset.inputs.items()}
-        return inputs, target
-    raw = {m: x.to(device) for m, x in dataset.take(index, draws).items()}
-    return dataset.finish(raw, None if draws is None else draws.to(device)), target
-
-
-def loaded(
-    dataset,
-    parts: Iterable[Tensor],
-    device: torch.device | str = "cpu",
-    draws: Tensor | None = None,
-) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
-    """`(inputs, target, index)` of each index in `parts`; `draws`, `(N, DRAWS)`, for training.
-
-    Of a data set that is not in memory, `READERS` threads read the next batches, a batch each,
-    while the caller works on this one. They finish them, too; but for CUDA they copy them from
-    pinned memory on a stream of their own, and they are finished there. What goes wrong in a thread
-    is raised here. Closed or finished, it leaves no thread behind.
-    """
-    if hasattr(dataset, "inputs"):
-        for index in parts:
-            yield (*take(dataset, index, device), index.to(device))
-        return
-    here, cuda = (torch.device(device).type == kind for kind in ("cpu", "cuda"))
-    stream = torch.cuda.Stream(device) if cuda else None
-
-    def read(index: Tensor):
-        own = None if draws is None else draws[index]
-        inputs = dataset.take(index, own)
-        rest = {"target": dataset.target[index], "index": index}
-        if here:
-            return (dataset.finish(inputs, own), rest, {}), None
-        return _sent([inputs, rest, {} if own is None else {"draws": own}], device, stream)
-
-    with closing(ahead(read, parts)) as results:
-        for (inputs, rest, own), arrived in results:
-            if cuda:
-                torch.cuda.current_stream(device).wait_event(arrived)
-                for x in (*inputs.values(), *rest.values(), *own.values()):
-                    x.record_stream(torch.cuda.current_stream(device))
-            if not here:
-                inputs = dataset.finish(inputs, own.get("draws"))
-            yield inputs, rest["target"], rest["index"]
-
-
-def _sent(groups: list[Inputs], device, stream) -> tuple[list[Inputs], Any]:
-    """The tensors on the device, and for CUDA the event after which they may be used."""
-    with torch.cuda.stream(stream) if stream else nullcontext():
-        if stream:
-            groups = [{name: x.pin_memory() for name, x in group.items()} for group in groups]
-        groups = [
-            {name: x.to(device, non_blocking=True) for name, x in group.items()} for group in groups
-        ]
-        return groups, stream.record_event() if stream else None
-
-
-def ahead(function: Callable, arguments: Iterable, threads: int = READERS) -> Iterator:
-    """`map(function, arguments)`, a few results made in advance by background threads."""
-    arguments, depth = iter(arguments), threads + 1
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="read ahead")
-    try:
-        waiting = deque(pool.submit(function, x) for x in islice(arguments, depth))
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, x) for x in islice(arguments, 1))
-            yield result
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def at_once(dataset) -> int:
-    """How many samples of a data set to judge at a time, without gradients."""
-    return 500 if hasattr(dataset, "inputs") else 64
-
-
 def _check_batch_size(batch_size: int) -> None:
     whole_number("batch_size", batch_size, at_least=1)
     if batch_size % world_size():
@@ -268,26 +158,6 @@ def _shares(count: int, batch_size: int, generator: torch.Generator) -> list[Ten
     order = torch.randperm(count, generator=generator)
     order = order[: count - count % world_size()]
     return [own_rows(rows) for rows in order.split(batch_size)]
-
-
-def parts_of(count: int, parts: int) -> list[slice]:
-    """`count` rows in up to `parts` slices of the same size, the last one perhaps smaller."""
-    size = -(-count // parts)
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
-
-
-def whole_number(name: str, value: int, at_least: int) -> int:
-    """`value`, if it is a whole number of at least `at_least`; otherwise a `ValueError`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < at_least:
-        raise ValueError(f"{name} is {value!r}; give a whole number of at least {at_least}")
-    return int(value)
-
-
-def one_of(name: str, value: Any, known: Sequence) -> Any:
-    """`value`, if it is one of `known`; otherwise a `ValueError` that names them."""
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, known))}")
-    return value
 
 
 def make_optimizer(
@@ -314,61 +184,3 @@ def step_rate(
     """Set the learning rate to `lr`, a tenth of it from each of the epochs `decay_at` on."""
     for group in optimizer.param_groups:
         group["lr"] = lr * 0.1 ** sum(epoch >= first for first in decay_at)
-
-
-@contextmanager
-def seeded(seed: int):
-    """Draw from a global generator seeded with `seed`, for PyTorch calls that take no generator
-    (weight initialisation, dropout); what was there before is put back."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def pick_device(name: str | None = None) -> torch.device:
-    """The device of that name; without one, this process's CUDA GPU, else Apple's, else the CPU.
-
-    Raises `ValueError` for a device that is not there.
-    """
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cpu" and torch.backends.mps.is_available():
-            name = "mps"
-    try:
-        wanted = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device is {name!r}; give cpu, cuda, cuda:1 or mps") from error
-    there = {"cpu": True, "cuda": torch.cuda.is_available()}
-    there["mps"] = torch.backends.mps.is_available()
-    if not there.get(wanted.type, False):
-        raise ValueError(f"device is {name!r}, which is not on this machine; leave it out")
-    if wanted.type == "cuda" and wanted.index is None:
-        wanted = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    if wanted.type == "cuda" and wanted.index >= torch.cuda.device_count():
-        raise ValueError(f"device is {wanted}; there are {torch.cuda.device_count()} GPUs")
-    return wanted
-
-
-def use_precision(
-    module: nn.Module, precision: str, device: torch.device | str = "cpu"
-) -> nn.Module:
-    """Make `module` compute in `"float32"` or in `"bfloat16"` (mixed) and return float32.
-
-    Meant for encoders, where the time goes; heads and losses stay in float32. Raises `ValueError`
-    for another precision.
-    """
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"precision is {precision!r}; choose 'float32' or 'bfloat16'")
-    if precision == "bfloat16":
-        forward = torch.autocast(torch.device(device).type, torch.bfloat16)(module.forward)
-        module.forward = lambda x: forward(x).float()
-    return module
-
-
-def use_channels_last(module: nn.Module) -> nn.Module:
-    """Lay out the weights of 2-D convolutions channels last, which GPUs with tensor cores prefer.
-
-    What such a convolution gives has the same layout, so the inputs need no change.
-    """
-    return module.to(memory_format=torch.channels_last)

@@ -20,12 +20,13 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from mmlib.batches import DRAWS, loaded
 from mmlib.data import AVDigits, CremaD
 from mmlib.data.tools.samples import write_sample
-from mmlib.devices import use_threads
+from mmlib.devices import seeded, use_threads
 from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
-from mmlib.training import DRAWS, fit, loaded, seeded
+from mmlib.training import fit
 from run_notebooks import NOTEBOOKS, execute
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ from torch import nn
 
 from mmlib.commands.presets import PRESETS
 from mmlib.commands.train import build
+from mmlib.devices import seeded
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.initialisation import initialise
 from mmlib.methods import METHODS, make_method
-from mmlib.training import seeded
 
 CLASSES = {"cremad": 6, "ave": 28, "kinetics-sounds": 31, "ucf101": 101, "modelnet40": 40}
 

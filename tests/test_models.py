@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from mmlib.devices import seeded, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.fusion import ConcatFusion, LateFusion
-from mmlib.training import seeded, use_precision
 
 
 @pytest.fixture

@@ -10,26 +10,15 @@ from torch import nn
 
 import mmlib.methods.gap
 import toys
+from mmlib.batches import DRAWS, ahead, batches, parts_of, take
 from mmlib.checkpoints import load_checkpoint, save_checkpoint
+from mmlib.devices import pick_device, seeded, use_channels_last
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.evaluation import collect, probe_encoders
 from mmlib.fusion import ConcatFusion
 from mmlib.methods import METHODS, make_method
 from mmlib.methods.gap import fit_gap_mixture
-from mmlib.training import (
-    DRAWS,
-    Plan,
-    ahead,
-    batches,
-    fit,
-    make_optimizer,
-    parts_of,
-    pick_device,
-    seeded,
-    step_rate,
-    take,
-    use_channels_last,
-)
+from mmlib.training import Plan, fit, make_optimizer, step_rate
 
 
 class Linear(nn.Module):
@@ -561,7 +550,7 @@ def test_every_method_trains_on_the_gpu_and_resumes(name, tmp_path):
 
 @needs_cuda
 def test_bfloat16_and_channels_last_on_the_gpu():
-    from mmlib.training import use_precision
+    from mmlib.devices import use_precision
 
     def fast(encoder):
         return use_precision(use_channels_last(encoder), "bfloat16", "cuda")

@@ -11,11 +11,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from mmlib.batches import at_once, loaded
 from mmlib.evaluation import accuracy, collect, macro_f1, mean_average_precision
 from mmlib.files import replacing, write_text
 from mmlib.parallel import rank, sum_over_processes, world_size
 from mmlib.plotting import MODALITY_COLORS, modality_style
-from mmlib.training import Method, at_once, loaded
+from mmlib.training import Method
 
 
 def accuracies(method: Method, dataset, device: torch.device | str = "cpu") -> dict[str, float]:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from mmlib.arguments import one_of
 from mmlib.checkpoints import load_checkpoint
 from mmlib.commands.presets import Preset, preset
 from mmlib.commands.report import (
@@ -34,20 +35,19 @@ from mmlib.commands.report import (
 )
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer, WordTokenizer
-from mmlib.devices import usable_cores, use_threads
+from mmlib.devices import (
+    pick_device,
+    seeded,
+    usable_cores,
+    use_channels_last,
+    use_precision,
+    use_threads,
+)
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.files import replacing
 from mmlib.methods import METHODS, make_method
 from mmlib.parallel import rank, share_batch_norm, start_processes, stop_processes
-from mmlib.training import (
-    Method,
-    fit,
-    one_of,
-    pick_device,
-    seeded,
-    use_channels_last,
-    use_precision,
-)
+from mmlib.training import Method, fit
 
 
 def train(arguments: argparse.Namespace) -> None:

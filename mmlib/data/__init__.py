@@ -1,5 +1,6 @@
 """Data sets and how to iterate over them."""
 
+from mmlib.batches import batches
 from mmlib.data.av_digits import AVDigits
 from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
@@ -7,7 +8,6 @@ from mmlib.data.nyud2 import NYUDepthV2
 from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds
 from mmlib.data.spectrograms import log_mel
 from mmlib.data.ucf101 import UCF101
-from mmlib.training import batches
 
 DATA = {  # as the command line names them
     "av-digits": AVDigits,

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchaudio.functional import mu_law_decoding
 
+from mmlib.arguments import whole_number
 from mmlib.data.spectrograms import log_mel
 from mmlib.files import asset
-from mmlib.training import whole_number
 
 SAMPLE_RATE = 8000
 SAMPLES = 6400  # 0.8 s

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mmlib.arguments import one_of
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.cache import Cache, cache_folder
 from mmlib.data.reading.folders import class_folders, inner_folder, picture_names
@@ -21,7 +22,6 @@ from mmlib.data.reading.lists import (
 )
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import SIDE, finish_pictures, own_luck, released_view
-from mmlib.training import one_of
 
 VIEWS = 12
 _FOLDER = "modelnet40_images_new_12x"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.cache import Cache, cache_folder
 from mmlib.data.reading.lists import (
@@ -25,7 +26,6 @@ from mmlib.data.reading.lists import (
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import SIDE, crop, flips, normalise, shrink, square_boxes
 from mmlib.data.text import WordTokenizer
-from mmlib.training import one_of, whole_number
 
 FEELINGS = ("negative", "neutral", "positive")
 STATISTICS = (0.4678, 0.4453, 0.4066), (0.1222, 0.1215, 0.1438)  # QMF's

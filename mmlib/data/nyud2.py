@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from mmlib.arguments import one_of
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.cache import Cache, cache_folder
 from mmlib.data.reading.folders import class_folders, inner_folder, picture_names
@@ -21,7 +22,6 @@ from mmlib.data.reading.transforms import (
     unaligned,
     whole_boxes,
 )
-from mmlib.training import one_of
 
 STATISTICS = (0.4951, 0.3601, 0.4587), (0.1474, 0.1950, 0.1646)  # QMF's, for both halves
 

@@ -34,8 +34,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmlib.arguments import one_of
 from mmlib.data.reading.transforms import SIDE
-from mmlib.training import one_of
 
 GREY_LEVELS = {"mvsa-single": 10.0, "nyud2": 1.0}  # a severity's deviation of Gaussian noise
 GATE = 0.5

@@ -9,7 +9,7 @@ from torchaudio.compliance import kaldi
 from torchaudio.functional import spectrogram as stft
 from torchaudio.transforms import MelSpectrogram
 
-from mmlib.training import one_of
+from mmlib.arguments import one_of
 
 FLOOR = 1e-6  # power below which silence is not told apart
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mmlib.arguments import whole_number
 from mmlib.encoders import check_tokens
 from mmlib.files import write_text
-from mmlib.training import whole_number
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ("<padding>", "<unknown>")

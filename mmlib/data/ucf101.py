@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.cache import Cache, cache_folder
 from mmlib.data.reading.folders import inner_folder, picture_names
@@ -34,7 +35,6 @@ from mmlib.data.reading.transforms import (
     square_boxes,
     unaligned,
 )
-from mmlib.training import one_of, whole_number
 
 STATISTICS = (  # DI-MML's, of the pictures
     tuple(x / 255 for x in (106.46409, 101.46796, 93.22408)),

@@ -23,9 +23,10 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from mmlib.arguments import one_of
 from mmlib.data import AVDigits
 from mmlib.data.corruptions import corrupt
-from mmlib.devices import usable_cores, use_threads
+from mmlib.devices import seeded, usable_cores, use_threads
 from mmlib.encoders import SmallCNN
 from mmlib.evidence.bench import METHODS, TEST_TABLES, write_bench
 from mmlib.evidence.robustness import CONDITIONS, corrupted_sets, under_corruption
@@ -34,7 +35,7 @@ from mmlib.files import replacing, write_text
 from mmlib.methods import make_method
 from mmlib.methods.gap import Gap
 from mmlib.plotting import modality_style, set_style
-from mmlib.training import Method, fit, one_of, seeded
+from mmlib.training import Method, fit
 
 EPOCHS = 15
 SEEDS = range(5)

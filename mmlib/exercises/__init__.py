@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor, nn
 
+from mmlib.batches import DRAWS, loaded
 from mmlib.encoders import SmallCNN
 from mmlib.fusion import ConcatFusion
 from mmlib.methods.boosting import BoostedFusion, weaker_modality
 from mmlib.methods.valuation import shapley_values
-from mmlib.training import DRAWS, loaded
 
 
 class _NotStarted(Exception):
@@ -1559,7 +1559,7 @@ def check_largest_disagreement(answer: Callable[[float, int], float]) -> None:
 
 @_exercise("Exercise 5, a data set of your own")
 def check_own_data(answer: Callable[[], object]) -> None:
-    """Lesson 8: `answer()` is a data set as `mmlib.training` asks for one, read as it is needed."""
+    """Lesson 8: `answer()` is a data set as `mmlib.batches` asks for one, read as it is needed."""
     data = _call(answer)
     for name in ("modalities", "classes", "target", "split", "take", "finish", "__len__"):
         if not hasattr(data, name):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from mmlib.devices import seeded
 from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
 from mmlib.initialisation import initialise
 from mmlib.methods.baselines import OGMGE, Ensemble, Joint, ModalityDropout
@@ -13,7 +14,7 @@ from mmlib.methods.cal import CAL
 from mmlib.methods.detached import Detached, DetachedFusion
 from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import Valuation
-from mmlib.training import Method, seeded
+from mmlib.training import Method
 
 METHODS = {
     "joint": (ConcatFusion, Joint, {}),

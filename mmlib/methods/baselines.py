@@ -7,17 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.arguments import whole_number
+from mmlib.batches import Inputs, parts_of
 from mmlib.evaluation import check_logits
 from mmlib.parallel import average_gradients, whole_batch
-from mmlib.training import (
-    Inputs,
-    Plan,
-    cosine_rate,
-    make_optimizer,
-    parts_of,
-    step_rate,
-    whole_number,
-)
+from mmlib.training import Plan, cosine_rate, make_optimizer, step_rate
 
 
 class Joint:

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits
 from mmlib.fusion import Fusion, add_kept
 from mmlib.methods.baselines import Joint
 from mmlib.parallel import average_gradients, sum_over_processes
-from mmlib.training import Inputs
 
 TERMS = ("residual", "all", "previous")
 

@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmlib.arguments import one_of
+from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits
 from mmlib.fusion import BottleneckFusion
 from mmlib.methods.baselines import Joint
 from mmlib.methods.valuation import shapley_values
 from mmlib.parallel import mean_over_processes
-from mmlib.training import Inputs, one_of
 
 FACTORS = ("contribution", "uniform", "inverse", "none")
 STRENGTHS = ("contribution", "uniform", "none")

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits, collect
 from mmlib.fusion import Fusion
 from mmlib.methods.baselines import Joint
 from mmlib.parallel import average_gradients, own_rows, sum_over_processes, whole_batch
-from mmlib.training import Inputs, Plan
+from mmlib.training import Plan
 
 SETS = ("effective", "permuted", "random")
 

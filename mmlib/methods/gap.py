@@ -12,10 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.arguments import one_of
+from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits, collect
 from mmlib.methods.baselines import Joint, unimodal_loss
 from mmlib.parallel import own_rows, sum_over_processes, whole_batch, world_size
-from mmlib.training import Inputs, Plan, cosine_rate, one_of
+from mmlib.training import Plan, cosine_rate
 
 WEIGHTS = ("v2", "v1", "none")
 POSTERIORS = ("soft", "hard", "permuted")

@@ -9,10 +9,12 @@ from math import factorial
 import torch
 from torch import Tensor, nn
 
+from mmlib.arguments import one_of
+from mmlib.batches import Inputs, at_once, batches, loaded
 from mmlib.evaluation import check_logits
 from mmlib.methods.baselines import Joint
 from mmlib.parallel import rank, sum_over_processes, world_size
-from mmlib.training import Inputs, Plan, at_once, batches, loaded, one_of
+from mmlib.training import Plan
 
 LEVELS = ("sample", "modality", "random-samples", "random")
 

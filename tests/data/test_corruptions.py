@@ -17,9 +17,9 @@ from mmlib.data.corruptions import (
     pgd,
     salt_and_pepper,
 )
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.fusion import ConcatFusion
-from mmlib.training import seeded
 
 KINDS = [("visual", "gaussian"), ("visual", "salt-and-pepper"), ("audio", "white-noise")]
 KINDS += [("audio", "dropped"), ("visual", "dropped")]

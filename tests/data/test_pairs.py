@@ -21,7 +21,7 @@ from mmlib.data.reading.transforms import (
     unaligned,
 )
 from mmlib.data.tools.sample_pictures import write_modelnet40, write_nyud2, write_ucf101
-from mmlib.training import seeded
+from mmlib.devices import seeded
 
 SETS = {
     "nyud2": (write_nyud2, NYUDepthV2),

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer, WordTokenizer, split_words
+from mmlib.devices import seeded
 from mmlib.encoders import TextEncoder
-from mmlib.training import seeded
 
 TEXTS = ["A good day, a good photo!", "RT @anna: what a day http://t.co/x1", "Bad day... #Bad"]
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.evaluation import accuracy, collect
 from mmlib.evidence.robustness import attacked, by_certainty, corrupted_sets, under_corruption
 from mmlib.methods import make_method
-from mmlib.training import seeded
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.evaluation import accuracy
 from mmlib.methods import make_method
 from mmlib.methods.baselines import Joint, ogm_ge_coefficients, unimodal_loss
-from mmlib.training import fit, seeded
+from mmlib.training import fit
 
 
 def encoders(modalities=("audio", "visual")):

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
 from mmlib.methods.boosting import (
@@ -15,7 +16,7 @@ from mmlib.methods.boosting import (
     residual_loss,
     weaker_modality,
 )
-from mmlib.training import fit, seeded
+from mmlib.training import fit
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.distributions import Normal, kl_divergence
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.fusion import BottleneckFusion
 from mmlib.methods.cal import (
@@ -21,7 +22,7 @@ from mmlib.methods.cal import (
     sample_weights,
     scale_gradient,
 )
-from mmlib.training import fit, seeded
+from mmlib.training import fit
 
 
 @pytest.fixture(scope="module")

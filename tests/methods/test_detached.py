@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
 from mmlib.methods.detached import (
@@ -16,7 +17,7 @@ from mmlib.methods.detached import (
     effective_dimensions,
     separability,
 )
-from mmlib.training import fit, seeded
+from mmlib.training import fit
 
 
 @pytest.fixture(scope="module")

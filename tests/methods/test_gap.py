@@ -8,6 +8,7 @@ import torch
 from sklearn.mixture import GaussianMixture
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.evaluation import collect
 from mmlib.methods import make_method
@@ -20,7 +21,7 @@ from mmlib.methods.gap import (
     modality_gap,
     shift_term,
 )
-from mmlib.training import fit, seeded
+from mmlib.training import fit
 
 TARGET = torch.tensor([0, 1, 2, 3, 0, 1])
 

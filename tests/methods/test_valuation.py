@@ -7,6 +7,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from mmlib.data import AVDigits
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN, TextEncoder
 from mmlib.evaluation import collect
 from mmlib.methods import make_method
@@ -16,7 +17,7 @@ from mmlib.methods.valuation import (
     resample_rate,
     shapley_values,
 )
-from mmlib.training import fit, seeded
+from mmlib.training import fit
 
 # c (both right), c_a, c_v, phi_a, phi_v, copies that keep audio, copies that keep visual
 CASES = torch.tensor(

@@ -8,6 +8,7 @@ import sys
 import torch
 
 from mmlib.commands.report import predictions
+from mmlib.devices import seeded
 from mmlib.fusion import ConcatFusion
 from mmlib.parallel import (
     average_gradients,
@@ -21,7 +22,7 @@ from mmlib.parallel import (
     whole_batch,
     world_size,
 )
-from mmlib.training import Plan, fit, seeded
+from mmlib.training import Plan, fit
 from toys import Lazy, make, weights
 
 NAMES = ("joint", "joint-unimodal", "ensemble", "ogm-ge", "valuation", "valuation-modality")

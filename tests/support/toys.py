@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
+from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.methods import make_method
-from mmlib.training import seeded
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel")
 SIZES = {"train": 40, "val": 20, "test": 30}

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmlib.batches import DRAWS
 from mmlib.data.reading.lists import Entry
-from mmlib.training import DRAWS
 
 
 class FromFiles:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.buffers import Buffers
 from mmlib.data.reading.cache import Cache, cache_folder
@@ -37,7 +38,6 @@ from mmlib.data.reading.media import (
 )
 from mmlib.data.reading.transforms import finish_pictures, own_luck, released_view
 from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
-from mmlib.training import one_of, whole_number
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mmlib.batches import DRAWS
 from mmlib.data.reading.buffers import Buffers
-from mmlib.training import DRAWS
 
 SIDE = 224  # pixels of what a model gets
 TRIES = 10  # of torchvision's RandomResizedCrop, which then takes the middle

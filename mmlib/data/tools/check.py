@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from tqdm.auto import tqdm
 
+from mmlib.arguments import one_of
 from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
 from mmlib.data.nyud2 import NYUDepthV2
@@ -16,7 +17,6 @@ from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds
 from mmlib.data.reading.folders import inner_folder
 from mmlib.data.reading.lists import SPLITS, folder_of
 from mmlib.data.ucf101 import UCF101
-from mmlib.training import one_of
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
 SHOWN = 3  # missing or broken files that are named

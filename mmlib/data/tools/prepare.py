@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from tqdm.auto import tqdm
 
+from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.cache import NO_SPACE
 from mmlib.data.reading.clip_lists import (
     ave_entry,
@@ -33,7 +34,6 @@ from mmlib.data.reading.lists import folder_of, without_repeats
 from mmlib.data.reading.media import PICTURES
 from mmlib.devices import usable_cores
 from mmlib.files import write_text
-from mmlib.training import one_of, whole_number
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".flv")
 FAILURES = "prepare-failed.txt"

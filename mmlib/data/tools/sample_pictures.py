@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from mmlib.arguments import one_of, whole_number
 from mmlib.data.tools.samples import start_sample
-from mmlib.training import one_of, whole_number
 
 ROOMS = ("bathroom", "bedroom", "kitchen", "office")
 ACTIONS = ("Archery", "Bowling", "Diving")

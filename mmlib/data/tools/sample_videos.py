@@ -6,8 +6,8 @@ import numpy as np
 import soundfile
 from PIL import Image
 
+from mmlib.arguments import one_of
 from mmlib.data.reading.media import frame_names
-from mmlib.training import one_of
 
 FPS = 10  # frames a second of the videos; the trees hold one a second
 

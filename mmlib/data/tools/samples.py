@@ -17,10 +17,10 @@ import soundfile
 import torch
 from PIL import Image, ImageDraw
 
+from mmlib.arguments import one_of, whole_number
 from mmlib.data.av_digits import SAMPLE_RATE as CLIP_RATE
 from mmlib.data.av_digits import _spoken_digits
 from mmlib.data.reading.lists import carve
-from mmlib.training import one_of, whole_number
 
 RATE = 16_000  # Hz, of every sound written
 README = (
