@@ -7,7 +7,7 @@ import pandas as pd
 
 from mmlib.evaluation import paired_interval
 from mmlib.files import replacing, write_text
-from mmlib.plotting import set_style
+from mmlib.plotting import modality_style, set_style
 
 TEST_TABLES = ("baselines", "valuation", "boosting", "detached", "gap", "cal", "combinations")
 # method -> its cheapest control, and what that control takes away
@@ -125,6 +125,31 @@ def draw_bench(table: pd.DataFrame, path: Path) -> None:
     for label, control in zip(axes[0].get_yticklabels(), table["control"], strict=True):
         label.set(fontsize=10 if control else 12, color="0.4" if control else "0.1")
     with replacing(path) as beside:
+        figure.savefig(beside, dpi=110, format="png")
+    plt.close(figure)
+
+
+def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
+    """The picture of the README, `figures/phenomenon.png` beside the tables' folder."""
+    table = baselines[baselines["scenario"] == "imbalanced"].pivot(index="seed", columns="method")
+    panels = (
+        ("What the picture's encoder learns", "probe_visual", "linear probe", "visual", "alone"),
+        ("What the network gets right", "fused", "accuracy", "fused", "apart,\nlogits added"),
+    )
+    set_style()
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True)
+    for ax, (title, column, label, modality, name) in zip(axes, panels, strict=True):
+        pairs = 100 * table[column][["joint", "ensemble"]].to_numpy()
+        style = modality_style(modality)
+        ax.plot((0, 1), pairs.T, color=style["color"], alpha=0.35, lw=1)
+        ax.plot((0, 1), pairs.T, style["marker"], color=style["color"], ms=6, alpha=0.6)
+        for x, mean in enumerate(pairs.mean(0)):
+            ax.plot((x - 0.15, x + 0.15), (mean, mean), color="0.2", lw=2.5)
+            top = pairs[:, x].max() + 3
+            ax.text(x, top, f"{mean:.0f} %", ha="center", fontsize=13, weight="bold")
+        ax.set(title=title, ylabel=f"{label} on test (%)", xlim=(-0.5, 1.5), ylim=(0, 105))
+        ax.set(xticks=(0, 1), xticklabels=("trained together\nwith the sound", f"trained {name}"))
+    with replacing(folder.parent / "figures" / "phenomenon.png") as beside:
         figure.savefig(beside, dpi=110, format="png")
     plt.close(figure)
 

@@ -12,13 +12,10 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from functools import lru_cache
 from importlib.metadata import version
-from itertools import product
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -28,263 +25,17 @@ from mmlib.data import AVDigits
 from mmlib.data.corruptions import corrupt
 from mmlib.devices import seeded, usable_cores, use_threads
 from mmlib.encoders import SmallCNN
-from mmlib.evidence.bench import METHODS, TEST_TABLES, write_bench
+from mmlib.evidence import arms
+from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, Control, chosen_options, points
+from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
 from mmlib.evidence.robustness import CONDITIONS, corrupted_sets, under_corruption
 from mmlib.evidence.scoring import of_first_mixture, score
 from mmlib.files import replacing, write_text
 from mmlib.methods import make_method
 from mmlib.methods.gap import Gap
-from mmlib.plotting import modality_style, set_style
 from mmlib.training import Method, fit
 
-EPOCHS = 15
-SEEDS = range(5)
-TUNING_SEEDS = range(100, 103)  # validation only; apart from the seeds of the tables
 KEY = ["scenario", "method", "epochs", "options", "seed"]
-
-RATES = [0.02, 0.05, 0.1, 0.2, 0.4]
-GRID = {
-    "joint": {"lr": RATES},
-    "joint-unimodal": {"lr": RATES, "unimodal_weight": [0.3, 1.0, 3.0]},
-    "ensemble": {"lr": RATES},
-    "ogm-ge": {"lr": RATES, "alpha": [0.1, 0.3, 0.8]},
-    "valuation": {"lr": [*RATES[1:], 0.8]},
-    "valuation-modality": {"lr": [*RATES[1:], 0.8]},
-    "boosting": {"lr": RATES[1:]},
-    "boosting-base": {"lr": RATES[1:]},
-    "detached": {"lr": [*RATES[2:], 0.8], "temperature": [0.2, 0.5, 2.0, 8.0]},
-    "normalised features": {"lr": [*RATES[3:], 0.8], "temperature": [0.05, 0.1, 0.3]},
-    "gap": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
-    "gap, one-sided": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
-    "penalty only": {"lr": RATES[1:4], "gap_weight": [0.3, 1.0, 3.0]},
-    # controls that a larger gradient would make diverge at the method's own rate
-    "base, weak loss x 3": {"lr": [0.01, *RATES[:3]]},
-    "fixed number": {"lr": [0.01, *RATES[:3]]},
-    # rates and weights first, then how uneven W is and what hangs on it, then the other readings;
-    # rate 0.2 with weight 3 and accelerated encoders diverges
-    "cal": [
-        {"lr": RATES[1:3], "unimodal_weight": [1.0, 3.0], "beta": [0.001, 0.01, 0.1]},
-        {"lr": RATES[3:4], "unimodal_weight": [1.0], "beta": [0.001, 0.01, 0.1]},
-        {
-            "lr": [0.1],
-            "unimodal_weight": [3.0],
-            "beta": [0.1, 1.0],
-            "kappa": [1.0],
-            "temperature": [0.05, 0.25],
-        },
-        {
-            "lr": [0.05],
-            "unimodal_weight": [3.0],
-            "beta": [0.1, 1.0],
-            "kappa": [3.0],
-            "temperature": [0.05, 0.25],
-        },
-        {
-            "lr": [0.1],
-            "unimodal_weight": [3.0],
-            "beta": [0.1],
-            "kappa": [1.0],
-            "temperature": [0.05],
-            "reading": ["epoch", "sample", "channels", "loss"],
-        },
-    ],
-    # on corrupted some seeds lose an encoder without it
-    "cal, clipped": {
-        "lr": [0.1],
-        "unimodal_weight": [3.0],
-        "beta": [0.1],
-        "clip": [None, 20.0, 10.0, 5.0, 3.0],
-    },
-}
-# two remedies at once, for lesson 7
-GRID |= {
-    "valuation + unimodal losses": {"lr": RATES[1:4], "unimodal_weight": [1.0, 3.0]},
-    "two networks + unimodal losses": {"lr": RATES[2:], "unimodal_weight": [1.0, 3.0]},
-    "two networks + gap loss": {"lr": RATES[2:4], "gap_weight": [0.3, 1.0]},
-    "dropout + unimodal losses": {
-        "lr": RATES[2:4],
-        "unimodal_weight": [3.0],
-        "rate": [0.1, 0.3, 0.5],
-    },
-}
-TUNED_ON = {"cal, clipped": "corrupted"}
-
-
-class Control(NamedTuple):
-    """A row beside a method: what is trained, with whose options, changed how, how many times as
-    long (in which scenario), with which numbers among the options how many times as large, with
-    noise of which severity in half of the training samples (drawn once, each modality's own)."""
-
-    method: str
-    options_of: str
-    change: dict = {}
-    times: float | dict[str, float] = 1
-    scale: dict[str, float] = {}
-    noise: float = 0
-
-    def options(self, chosen: dict[str, dict]) -> dict:
-        """The row's options, from what was `chosen` for each method."""
-        options = chosen[self.options_of]
-        scaled = {name: round(options[name] * factor, 9) for name, factor in self.scale.items()}
-        return options | scaled | self.change
-
-    def epochs(self, scenario: str, epochs: int) -> int:
-        """Epochs of the row where the method has `epochs`."""
-        times = self.times[scenario] if isinstance(self.times, dict) else self.times
-        return round(times * epochs)
-
-
-# times as many updates as joint training: what sample-level valuation takes
-STEPS = {"imbalanced": 1.63, "samplewise": 2.5, "corrupted": 2.08}
-
-_PLAIN = {"gap_weight": 0.0, "shift_weight": 0.0, "weights": "none"}
-
-CONTROLS = {
-    "joint-late": Control("joint-late", "joint"),
-    "joint, 30 epochs": Control("joint", "joint", times=2),
-    "ogm-ge-noise": Control("ogm-ge-noise", "ogm-ge", {"alpha": 0.0}),
-    "joint, same steps": Control("joint", "joint", times=STEPS),
-    "joint-unimodal, same steps": Control("joint-unimodal", "joint-unimodal", times=STEPS),
-    "joint-unimodal, 45 epochs": Control("joint-unimodal", "joint-unimodal", times=3),
-    "valuation-random-samples": Control("valuation-random-samples", "valuation"),
-    "valuation-random": Control("valuation-random", "valuation"),
-    "valuation, inputs masked": Control("valuation", "valuation", {"mask": "inputs"}),
-    "valuation, mean filler": Control("valuation", "valuation", {"filler": "mean"}),
-    "valuation, 0/1 pay-off": Control("valuation", "valuation", {"payoff": "binary"}),
-    "base, weak loss x 3": Control(
-        "boosting-base", "base, weak loss x 3", {"loss_weights": {"visual": 3.0}}
-    ),
-    "fixed number": Control("boosting-base", "fixed number", {"start": {"visual": 9}}),
-    "boosting-frozen": Control("boosting-frozen", "boosting"),
-    "residual only": Control("boosting", "boosting", {"terms": ["residual"]}),
-    "all only": Control("boosting", "boosting", {"terms": ["all"]}),
-    "previous only": Control("boosting", "boosting", {"terms": ["previous"]}),
-    "smoothing 0": Control("boosting", "boosting", {"smoothing": 0.0}),
-    "smoothing 1": Control("boosting", "boosting", {"smoothing": 1.0}),
-    "isolated": Control("detached", "detached", {"shared_weight": 0.0, "duc_weight": 0.0}),
-    "no contrast": Control("detached", "detached", {"duc_weight": 0.0}),
-    "no shared head": Control("detached", "detached", {"shared_weight": 0.0}),
-    "permuted labels": Control("detached", "detached", {"dimensions": "permuted"}),
-    "random dimensions": Control("detached", "detached", {"dimensions": "random"}),
-    "normalised features": Control("detached", "normalised features", {"normalise": True}),
-    "gap, one-sided": Control("gap", "gap, one-sided", {"one_sided": True}),
-    "gap, v1 weights": Control("gap", "gap", {"weights": "v1"}),
-    "gap, hard posterior": Control("gap", "gap", {"posterior": "hard"}),
-    "gap, permuted posterior": Control("gap", "gap", {"posterior": "permuted"}),
-    "gap, no warm-up": Control("gap", "gap", {"warmup": 0}),
-    "penalty only": Control("gap", "penalty only", {"shift_weight": 0.0, "weights": "none"}),
-    "shift only": Control("gap", "gap", {"gap_weight": 0.0, "weights": "none"}),
-    "weights only": Control("gap", "gap", {"gap_weight": 0.0, "shift_weight": 0.0}),
-    "purified": Control("gap", "joint-unimodal", _PLAIN | {"purify": "posterior"}),
-    "purified at random": Control("gap", "joint-unimodal", _PLAIN | {"purify": "random"}),
-    "bottlenecks, no more": Control("cal", "cal", {"acceleration": "none", "compression": "none"}),
-    "acceleration only": Control("cal", "cal", {"compression": "none"}),
-    "uniform acceleration": Control(
-        "cal", "cal", {"acceleration": "uniform", "compression": "none"}
-    ),
-    "inverse acceleration": Control(
-        "cal", "cal", {"acceleration": "inverse", "compression": "none"}
-    ),
-    "compression only": Control("cal", "cal", {"acceleration": "none"}),
-    "uniform compression": Control(
-        "cal", "cal", {"acceleration": "none", "compression": "uniform"}
-    ),
-    "both uniform": Control("cal", "cal", {"acceleration": "uniform", "compression": "uniform"}),
-    "cal, no information": Control("cal", "cal", {"alpha": 0.0}),
-    "cal, no confidence": Control("cal", "cal", {"alpha": 1.0}),
-    "cal, swapped": Control("cal", "cal", {"swap": True}),
-    "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
-    "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
-    "cal, clipped": Control("cal", "cal, clipped"),
-    "bottlenecks, clipped": Control(
-        "cal", "cal, clipped", {"acceleration": "none", "compression": "none"}
-    ),
-    "uniform compression, clipped": Control(
-        "cal", "cal, clipped", {"acceleration": "none", "compression": "uniform"}
-    ),
-    "both uniform, clipped": Control(
-        "cal", "cal, clipped", {"acceleration": "uniform", "compression": "uniform"}
-    ),
-    "joint-unimodal, clipped": Control("joint-unimodal", "joint-unimodal", {"clip": 5.0}),
-    "cal, even acceleration": Control("cal", "cal", {"acceleration": "uniform"}),
-    "cal, even compression": Control("cal", "cal", {"compression": "uniform"}),
-    "valuation + unimodal losses": Control("valuation", "valuation + unimodal losses"),
-    "random copies + unimodal losses": Control(
-        "valuation-random-samples", "valuation + unimodal losses"
-    ),
-    "two networks + unimodal losses": Control("joint-late", "two networks + unimodal losses"),
-    "two networks + gap loss": Control("gap-late", "two networks + gap loss"),
-    "two networks, permuted posterior": Control(
-        "gap-late", "two networks + gap loss", {"posterior": "permuted"}
-    ),
-    "dropout + unimodal losses": Control("modality-dropout", "dropout + unimodal losses"),
-    "modality-dropout": Control("modality-dropout", "joint-unimodal"),
-    "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
-}
-
-_BASELINES = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
-_BASELINES += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
-_REFERENCES = ("joint", "joint-unimodal", "ensemble")
-_BY_COPIES = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
-_BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
-_VALUATION = (*_BY_COPIES, "valuation, inputs masked", "valuation, mean filler")
-_VALUATION += ("valuation, 0/1 pay-off", "joint-unimodal, 45 epochs")
-_BOOSTING = ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
-_BOOSTING += ("boosting-frozen", "residual only", "all only", "previous only")
-_BOOSTING += ("smoothing 0", "smoothing 1")
-_DETACHED = ("detached", "isolated", "no contrast", "no shared head")
-_DETACHED += ("permuted labels", "random dimensions", "normalised features")
-_GAP = ("gap", "gap, one-sided", "penalty only", "shift only", "weights only")
-_GAP += ("gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
-_GAP += ("gap, no warm-up", "purified", "purified at random")
-_CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
-_CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
-_CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
-_CAL += ("cal, beta x 10", "cal, beta / 10", "cal, even acceleration")
-_CAL += ("cal, even compression",)
-_CLIPPED = ("cal, clipped", "bottlenecks, clipped", "uniform compression, clipped")
-_CLIPPED += ("both uniform, clipped", "joint-unimodal, clipped")
-_COMBINED = ("valuation + unimodal losses", "random copies + unimodal losses")
-_COMBINED += ("two networks + unimodal losses", "two networks + gap loss")
-_COMBINED += ("two networks, permuted posterior", "dropout + unimodal losses")
-_METHODS = (*_BASELINES[:4], "valuation", "boosting", "detached", "gap", "cal")
-KEPT = (*_METHODS, "both uniform", "modality-dropout", "trained with noise")  # in assets/weights
-_BENCH = (*METHODS, *(control[0] for control in METHODS.values() if control))
-TABLES = {  # file -> scenario -> what is trained there
-    # first: the other tables take from it what it says of clean data
-    "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *_BENCH)))},
-    "baselines": {
-        "imbalanced": _BASELINES,
-        "corrupted": _BASELINES,
-        "balanced": _REFERENCES,
-        "flipped": _REFERENCES,
-    },
-    "valuation": {
-        "imbalanced": _VALUATION,
-        "corrupted": (*_REFERENCES, *_VALUATION),
-        "samplewise": (*_REFERENCES, *_BY_COPIES),
-    },
-    "boosting": {"imbalanced": _BOOSTING, "corrupted": _BOOSTING},
-    "detached": {
-        "imbalanced": _DETACHED,
-        "corrupted": _DETACHED,
-        "balanced": ("detached",),
-    },
-    "gap": {
-        "imbalanced": ("joint-unimodal", *_GAP),
-        "corrupted": ("joint-unimodal", *_GAP),
-    },
-    "cal": {
-        "imbalanced": _CAL,
-        "corrupted": (*_CAL, *_CLIPPED),
-        "flipped": ("cal",),
-        "balanced": ("cal",),
-    },
-    "combinations": {
-        "imbalanced": _COMBINED,
-        "corrupted": (*_COMBINED, "modality-dropout", "trained with noise"),
-    },
-}
 
 
 def run(
@@ -304,8 +55,8 @@ def run(
     under names that have a space. The trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed)
-    if method in CONTROLS and CONTROLS[method].noise:
-        train = _with_noise(train, CONTROLS[method].noise, seed)
+    if method in arms.CONTROLS and arms.CONTROLS[method].noise:
+        train = _with_noise(train, arms.CONTROLS[method].noise, seed)
     trained = _untrained(method, train, seed, options, epochs)
     first: dict[str, float] = {}
 
@@ -339,7 +90,7 @@ def run(
 def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
-    name = CONTROLS[method].method if method in CONTROLS else method
+    name = arms.CONTROLS[method].method if method in arms.CONTROLS else method
     classes = len(train.classes)
     return make_method(name, encoders, classes, epochs, seed, dataset=train, **options)
 
@@ -348,10 +99,10 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     """The network of the noise table's row `method` at the first seed, as `make results` left it.
 
     `folder` is that of the tables; `train` the training split of `imbalanced` at seed 0. Raises
-    `ValueError` for a method that is not in `KEPT`, `FileNotFoundError` if there is no file.
+    `ValueError` for a method that is not in `arms.KEPT`, `FileNotFoundError` if there is no file.
     """
-    one_of("method", method, KEPT)
-    options = CONTROLS.get(method, Control(method, method)).options(chosen_options(folder))
+    one_of("method", method, arms.KEPT)
+    options = arms.CONTROLS.get(method, Control(method, method)).options(chosen_options(folder))
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(_weights(folder, method), weights_only=True))
     return found
@@ -385,15 +136,15 @@ def write_tuning(
     epochs: int = EPOCHS,
     processes: int = 1,
 ) -> None:
-    """Make or complete `tuning.csv` in `folder`: every point of `GRID`, on validation.
+    """Make or complete `tuning.csv` in `folder`: every point of `arms.GRID`, on validation.
 
     With `processes` above 1 whole runs stand side by side, one thread each.
     """
     grid = []
-    for method, grids in GRID.items():
-        change = CONTROLS[method].change if method in CONTROLS else {}
-        for point in _points(grids):
-            scenario = TUNED_ON.get(method, "imbalanced")
+    for method, grids in arms.GRID.items():
+        change = arms.CONTROLS[method].change if method in arms.CONTROLS else {}
+        for point in points(grids):
+            scenario = arms.TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
     _complete(folder, {"tuning": grid}, processes)
 
@@ -401,7 +152,7 @@ def write_tuning(
 def write_tables(
     folder: Path, seeds: Sequence[int] = SEEDS, epochs: int = EPOCHS, processes: int = 1
 ) -> None:
-    """Make or complete the files of `TABLES` (test) in `folder` with the options of its
+    """Make or complete the files of `arms.TABLES` (test) in `folder` with the options of its
     `tuning.csv`, the pictures drawn from them, and the README's table of all methods.
 
     `processes` as in `write_tuning`. Raises `FileNotFoundError` without a `tuning.csv`,
@@ -409,31 +160,20 @@ def write_tables(
     """
     chosen = chosen_options(folder)
     wanted = {}
-    for name, scenarios in TABLES.items():
+    for name, scenarios in arms.TABLES.items():
         wanted[name] = [
             (scenario, method, control.epochs(scenario, epochs), control.options(chosen), seed)
             for scenario, methods in scenarios.items()
             for method in methods
-            for control in [CONTROLS.get(method, Control(method, method))]
+            for control in [arms.CONTROLS.get(method, Control(method, method))]
             for seed in seeds
         ]
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
         wanted["noise"].sort(key=lambda row: row[-1])
     _complete(folder, wanted, processes)
     draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
-    if {*TEST_TABLES, "noise"} <= set(TABLES):
+    if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
         write_bench(folder)
-
-
-def chosen_options(folder: Path) -> dict[str, dict]:
-    """`choose` on the `tuning.csv` of `folder`; errors as in `write_tables`."""
-    path = folder / "tuning.csv"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `make tuning` first")
-    chosen = choose(pd.read_csv(path))
-    if missing := [method for method in GRID if method not in chosen]:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; run `make tuning` to complete it")
-    return chosen
 
 
 def _split(name: str) -> str:
@@ -458,47 +198,6 @@ def _by_key(table: pd.DataFrame) -> dict[tuple, dict]:
 def _clean(row: dict) -> dict:
     """What a row of the noise table, or any, says of the test split as it is."""
     return {name: x for name, x in row.items() if " " not in name and not pd.isna(x)}
-
-
-def _points(grids: dict | list[dict]) -> Iterator[dict]:
-    """Every combination of a grid's values, one grid after the other."""
-    for grid in [grids] if isinstance(grids, dict) else grids:
-        for values in product(*grid.values()):
-            yield dict(zip(grid, values, strict=True))
-
-
-def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
-    """The picture of the README, `figures/phenomenon.png` beside the tables' folder."""
-    table = baselines[baselines["scenario"] == "imbalanced"].pivot(index="seed", columns="method")
-    panels = (
-        ("What the picture's encoder learns", "probe_visual", "linear probe", "visual", "alone"),
-        ("What the network gets right", "fused", "accuracy", "fused", "apart,\nlogits added"),
-    )
-    set_style()
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True)
-    for ax, (title, column, label, modality, name) in zip(axes, panels, strict=True):
-        pairs = 100 * table[column][["joint", "ensemble"]].to_numpy()
-        style = modality_style(modality)
-        ax.plot((0, 1), pairs.T, color=style["color"], alpha=0.35, lw=1)
-        ax.plot((0, 1), pairs.T, style["marker"], color=style["color"], ms=6, alpha=0.6)
-        for x, mean in enumerate(pairs.mean(0)):
-            ax.plot((x - 0.15, x + 0.15), (mean, mean), color="0.2", lw=2.5)
-            top = pairs[:, x].max() + 3
-            ax.text(x, top, f"{mean:.0f} %", ha="center", fontsize=13, weight="bold")
-        ax.set(title=title, ylabel=f"{label} on test (%)", xlim=(-0.5, 1.5), ylim=(0, 105))
-        ax.set(xticks=(0, 1), xticklabels=("trained together\nwith the sound", f"trained {name}"))
-    with replacing(folder.parent / "figures" / "phenomenon.png") as beside:
-        figure.savefig(beside, dpi=110, format="png")
-    plt.close(figure)
-
-
-def choose(tuning: pd.DataFrame) -> dict[str, dict]:
-    """The options of each method with the best mean fused accuracy on validation."""
-    means = tuning.groupby(["method", "options"], sort=False)["fused"].mean()
-    return {
-        method: json.loads(means[method].idxmax())
-        for method in means.index.get_level_values("method").unique()
-    }
 
 
 def _complete(folder: Path, wanted: dict[str, list[tuple]], processes: int) -> None:
@@ -543,7 +242,7 @@ def _complete(folder: Path, wanted: dict[str, list[tuple]], processes: int) -> N
 def _job(folder: Path, name: str, key: tuple) -> tuple:
     """The arguments of `run` for a row of a table."""
     scenario, method, epochs, options, seed = key
-    kept = name == "noise" and seed == SEEDS[0] and method in KEPT
+    kept = name == "noise" and seed == SEEDS[0] and method in arms.KEPT
     weights = _weights(folder, method) if kept else None
     return method, scenario, seed, json.loads(options), epochs, _split(name), weights
 

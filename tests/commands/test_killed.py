@@ -15,6 +15,7 @@ from waiting import LIMIT
 DRIVER = """
 import sys, time
 from pathlib import Path
+from mmlib.evidence import arms
 from mmlib.evidence import runs as results
 
 def run(method, scenario, seed, options, epochs, split, weights):
@@ -26,10 +27,10 @@ def run(method, scenario, seed, options, epochs, split, weights):
     return {"fused": fused, "probe_visual": 0.4}
 
 results.run = run
-results.GRID = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1, 0.3]}}
-results.CONTROLS = {}
+arms.GRID = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1, 0.3]}}
+arms.CONTROLS = {}
 methods = ("joint", "ensemble")
-results.TABLES = {
+arms.TABLES = {
     "noise": {"imbalanced": methods},
     "baselines": {"imbalanced": methods, "flipped": methods},
     "more": {"imbalanced": methods, "corrupted": methods},

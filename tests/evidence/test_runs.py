@@ -9,43 +9,43 @@ import pytest
 import torch
 
 from mmlib.__main__ import main
+from mmlib.evidence import arms, scoring
 from mmlib.evidence import runs as results
-from mmlib.evidence import scoring
 
 TABLES = Path(__file__).parents[2] / "assets/results"
 
 
 @pytest.fixture(scope="module")
 def tables():
-    return {name: pd.read_csv(TABLES / f"{name}.csv") for name in results.TABLES}
+    return {name: pd.read_csv(TABLES / f"{name}.csv") for name in arms.TABLES}
 
 
-@pytest.mark.parametrize("name", results.TABLES)
+@pytest.mark.parametrize("name", arms.TABLES)
 def test_every_row_has_five_paired_seeds(name, tables):
     seeds = tables[name].groupby(["scenario", "method"])["seed"].apply(sorted)
-    wanted = {(s, m) for s, methods in results.TABLES[name].items() for m in methods}
+    wanted = {(s, m) for s, methods in arms.TABLES[name].items() for m in methods}
     assert set(seeds.index) == wanted
     assert all(found == [0, 1, 2, 3, 4] for found in seeds)
 
 
 def test_options_are_those_that_validation_chose(tables):
-    chosen = results.choose(pd.read_csv(TABLES / "tuning.csv"))
+    chosen = arms.choose(pd.read_csv(TABLES / "tuning.csv"))
     used = pd.concat(tables.values()).groupby("method")["options"].unique()
-    assert set(chosen) == set(results.GRID)
+    assert set(chosen) == set(arms.GRID)
     for method, options in used.items():
-        control = results.CONTROLS.get(method, results.Control(method, method))
+        control = arms.CONTROLS.get(method, arms.Control(method, method))
         wanted = control.options(chosen)
         assert [json.loads(text) for text in options] == [wanted], method
 
 
 def test_a_row_that_is_new_needs_no_entry_elsewhere():
     """Every row is a method with a grid or a control of one, and every control is a row."""
-    rows = {m for table in results.TABLES.values() for methods in table.values() for m in methods}
-    assert rows == {*results.GRID, *results.CONTROLS}
-    assert {control.options_of for control in results.CONTROLS.values()} <= set(results.GRID)
+    rows = {m for table in arms.TABLES.values() for methods in table.values() for m in methods}
+    assert rows == {*arms.GRID, *arms.CONTROLS}
+    assert {control.options_of for control in arms.CONTROLS.values()} <= set(arms.GRID)
 
 
-@pytest.mark.parametrize("scenario", results.TABLES["valuation"])
+@pytest.mark.parametrize("scenario", arms.TABLES["valuation"])
 def test_sample_level_valuation_takes_the_steps_that_its_controls_get(scenario, tables):
     table = tables["valuation"][tables["valuation"]["scenario"] == scenario]
     samples = table.groupby("method")["samples"].mean()
@@ -60,16 +60,16 @@ def test_a_fixed_number_is_the_number_that_boosting_ends_with(tables):
 
 
 def test_clipped_arms_are_the_others_with_the_clip_that_was_chosen():
-    chosen = results.choose(pd.read_csv(TABLES / "tuning.csv"))
+    chosen = arms.choose(pd.read_csv(TABLES / "tuning.csv"))
     clip = {"clip": chosen["cal, clipped"]["clip"]}
     assert chosen["cal, clipped"] == chosen["cal"] | clip
-    assert results.CONTROLS["joint-unimodal, clipped"].change == clip
+    assert arms.CONTROLS["joint-unimodal, clipped"].change == clip
 
 
 def test_tables_say_what_made_them():
     for name, split in (
         ("tuning", "val"),
-        *((name, "noise" if name == "noise" else "test") for name in results.TABLES),
+        *((name, "noise" if name == "noise" else "test") for name in arms.TABLES),
     ):
         made_with = json.loads((TABLES / f"{name}.json").read_text())
         assert made_with["split"] == split
@@ -122,14 +122,14 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
         return {"fused": fused, "probe_visual": 0.4, "seconds": 1.0}
 
     monkeypatch.setattr(results, "run", run)
-    monkeypatch.setattr(results, "GRID", {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}})
-    monkeypatch.setattr(results, "CONTROLS", {"joint-late": results.Control("joint", "joint")})
+    monkeypatch.setattr(arms, "GRID", {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}})
+    monkeypatch.setattr(arms, "CONTROLS", {"joint-late": arms.Control("joint", "joint")})
     methods = ("joint", "ensemble", "joint-late")
     tables = {
         "baselines": {"imbalanced": methods, "flipped": methods},
         "more": {"corrupted": methods},
     }
-    monkeypatch.setattr(results, "TABLES", tables)
+    monkeypatch.setattr(arms, "TABLES", tables)
     whole, stopped = tmp_path / "whole/results", tmp_path / "stopped/results"
 
     def write(folder):
