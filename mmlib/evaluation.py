@@ -1,15 +1,14 @@
-"""Scores of logits, linear probes of features, and intervals over paired seeds."""
+"""Scores of logits, linear probes of features, and intervals over paired seeds.
+
+SciPy's statistics and scikit-learn are imported where they are used: they take longer to import
+than a check of a data set takes, and training needs none of them before its end.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import numpy as np
 import torch
-from scipy import stats
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, f1_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, label_binarize
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
@@ -41,12 +40,17 @@ def accuracy(logits: Tensor, target: Tensor) -> float:
 
 def macro_f1(logits: Tensor, target: Tensor) -> float:
     """Mean over the classes that occur of the F1 score; arguments as in `accuracy`."""
+    from sklearn.metrics import f1_score
+
     check_logits(logits, target)
     return float(f1_score(target.cpu(), logits.argmax(1).cpu(), average="macro"))
 
 
 def mean_average_precision(logits: Tensor, target: Tensor) -> float:
     """Mean over the classes that occur of one-against-rest average precision on the softmax."""
+    from sklearn.metrics import average_precision_score
+    from sklearn.preprocessing import label_binarize
+
     check_logits(logits, target)
     classes = logits.shape[1]
     # label_binarize gives one column for two classes, so one more class is asked for
@@ -99,6 +103,10 @@ def linear_probe(
     What a linear classifier can still read out of an encoder, whatever its own head does. Raises
     `ValueError` if features and target differ in length or hold NaN.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     for name, x, y in (
         ("train", train_features, train_target),
         ("test", test_features, test_target),
@@ -124,6 +132,8 @@ def paired_interval(
 
     Raises `ValueError` for lengths that differ, fewer than two pairs, or a level outside (0, 1).
     """
+    from scipy import stats
+
     if len(a) != len(b) or len(a) < 2:
         raise ValueError(f"a has {len(a)} values and b {len(b)}; give at least two pairs")
     if not 0 < level < 1:

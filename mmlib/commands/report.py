@@ -8,14 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmlib.batches import at_once, loaded
 from mmlib.evaluation import accuracy, collect, macro_f1, mean_average_precision
 from mmlib.files import replacing, write_text
 from mmlib.parallel import rank, sum_over_processes, world_size
-from mmlib.plotting import MODALITY_COLORS, modality_style
 from mmlib.training import Method
 
 
@@ -89,6 +87,10 @@ def as_table(rows: Sequence[dict]) -> str:
 
 def draw_curves(history: Sequence[dict], path: Path) -> None:
     """Loss and validation accuracy over epochs, drawn to a PNG."""
+    from matplotlib.figure import Figure  # here: they take long to import
+
+    from mmlib.plotting import MODALITY_COLORS, modality_style
+
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
