@@ -1,4 +1,4 @@
-"""Cores and threads: what a process may use decides, not what the machine has."""
+"""Cores, threads, devices, precision: what a process may use decides, not what the machine has."""
 
 import os
 import re
@@ -12,6 +12,7 @@ import torch
 
 from mmlib import devices
 from mmlib.__main__ import main
+from mmlib.encoders import ResNet18, SmallCNN
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,3 +106,32 @@ def test_tables_are_made_with_as_many_processes_as_there_are_usable_cores(monkey
     )
     assert main(["results", "--out", str(tmp_path)]) == 0
     assert seen == [7]
+
+
+def test_pick_device():
+    assert devices.pick_device("cpu") == torch.device("cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="'cuda', which is not on this machine"):
+            devices.pick_device("cuda")
+
+
+def test_channels_last_changes_the_layout_alone():
+    with devices.seeded(0):
+        encoder = ResNet18(3).eval()
+    x = torch.randn(2, 3, 32, 32)
+    before = encoder(x)
+    changed = devices.use_channels_last(encoder)
+    assert changed.trunk.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(changed(x), before, rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_is_close_and_comes_back_as_float32():
+    with devices.seeded(0):
+        encoder = SmallCNN().eval()
+    x = torch.randn(6, 1, 40, 51, generator=torch.Generator().manual_seed(0))
+    exact = encoder(x)
+    mixed = devices.use_precision(encoder, "bfloat16")(x)
+    assert mixed.dtype == torch.float32
+    assert 0 < (mixed - exact).abs().max() < 0.1
+    with pytest.raises(ValueError, match="precision is 'half'"):
+        devices.use_precision(encoder, "half")

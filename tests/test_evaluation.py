@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+import toys
 from mmlib.evaluation import (
     accuracy,
     calibration_error,
+    collect,
     linear_probe,
     macro_f1,
     mean_average_precision,
     paired_interval,
+    probe_encoders,
     reliability,
 )
 
@@ -114,3 +117,12 @@ def test_reliability_and_calibration_error_by_hand():
     assert calibration_error(sure, torch.tensor([0, 1, 2, 1])) == pytest.approx(0.25)
     with pytest.raises(ValueError, match="bins is 0"):
         reliability(p.log(), target, bins=0)
+
+
+def test_probes_and_collect_read_lazy_data():
+    lazy, test = toys.Lazy(".", "train"), toys.Lazy(".", "test")
+    model = toys.make("joint", lazy).model
+    wanted = probe_encoders(model, toys.whole(lazy), toys.whole(test))
+    assert probe_encoders(model, lazy, test) == wanted
+    features = collect(model.features, lazy, batch_size=7)
+    torch.testing.assert_close(features, collect(model.features, toys.whole(lazy)))

@@ -1,5 +1,6 @@
 """Small data sets and encoders for the tests of the loop, the command and several processes."""
 
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,3 +105,40 @@ def whole(dataset):
 
 def weights(method):
     return torch.cat([x.flatten().float() for x in method.model.state_dict().values()])
+
+
+class Linear(nn.Module):
+    """An encoder of `rows` without batch statistics, so that shares of a batch add up exactly."""
+
+    features = 3
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def rows(size=40):
+    """Data in memory: four random numbers for each of three modalities, a random class."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = {m: torch.randn(size, 4, generator=generator) for m in ("audio", "visual", "rear")}
+    target = torch.randint(0, 5, (size,), generator=generator)
+    return type("Rows", (SimpleNamespace,), {"__len__": lambda _: size})(
+        inputs=inputs, target=target
+    )
+
+
+def over_rows(name="joint", epochs=4, modalities=("audio", "visual", "rear")):
+    """A method on `rows`."""
+    if name in ("gap", "gap-late"):  # between two
+        modalities = modalities[:2]
+    with seeded(0):
+        encoders = {m: Linear() for m in modalities}
+    return make_method(name, encoders, 5, epochs, dataset=rows())
+
+
+def reading_threads():
+    """The threads of `mmlib.batches.ahead` that live."""
+    return [t for t in threading.enumerate() if t.name.startswith("read ahead")]

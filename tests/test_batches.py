@@ -1,0 +1,80 @@
+"""Batches: every sample once, read ahead in order, no thread left behind."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+import toys
+from mmlib.batches import ahead, batches, parts_of
+from toys import reading_threads, rows
+
+
+def test_batches_visit_every_sample_once():
+    data = rows(10)
+    seen = [index for _, _, index in batches(data, 4)]
+    assert [len(index) for index in seen] == [4, 4, 2]
+    assert torch.equal(torch.cat(seen), torch.arange(10))
+    shuffled = list(batches(data, 4, shuffle=True, generator=torch.Generator().manual_seed(1)))
+    index = torch.cat([i for _, _, i in shuffled])
+    assert not torch.equal(index, torch.arange(10))
+    assert torch.equal(index.sort().values, torch.arange(10))
+    for inputs, target, i in shuffled:
+        assert torch.equal(inputs["rear"], data.inputs["rear"][i])
+        assert torch.equal(target, data.target[i])
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, "8", None, True])
+def test_bad_batch_size(size):
+    with pytest.raises(ValueError, match="batch_size is .* whole number of at least 1"):
+        batches(rows(), size)
+
+
+def test_shuffle_needs_a_generator():
+    with pytest.raises(ValueError, match="needs a generator"):
+        batches(rows(), 4, shuffle=True)
+
+
+def test_leaving_a_loop_over_batches_leaves_no_thread():
+    data = toys.Lazy(".", "train")
+    for _ in batches(data, 4):
+        assert reading_threads()
+        break
+    assert not reading_threads()
+
+
+def test_ahead_keeps_the_order_and_does_not_run_away():
+    done = []
+    results = ahead(lambda x: done.append(x) or 2 * x, range(6), threads=1)
+    assert not done  # before it is asked
+    assert next(results) == 0
+    assert list(results) == [2, 4, 6, 8, 10] and done == list(range(6))
+
+    started = threading.Event()
+    waiting = ahead(lambda x: (started.set(), done.append(x)), range(100), threads=1)
+    done.clear()
+    next(waiting)
+    waiting.close()
+    assert len(done) <= 3 and not reading_threads()
+
+
+def test_the_next_batch_is_read_while_this_one_is_worked_on():
+    data = toys.Lazy(".", "train")
+    seen = []
+    for batch, _ in enumerate(batches(data, 10)):
+        wanted = min(batch + 2, 4)
+        for _ in range(6000):  # half a minute on a busy machine
+            if data.reads >= wanted:
+                break
+            time.sleep(0.005)
+        seen.append(data.reads >= wanted)
+    assert seen == [True] * 4
+
+
+def test_parts_cover_every_row_once():
+    for count in (1, 2, 7, 8):
+        for parts in (1, 2, 3, 10):
+            slices = parts_of(count, parts)
+            assert [i for part in slices for i in range(count)[part]] == list(range(count))
+            assert len(slices) <= parts
