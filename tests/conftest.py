@@ -1,10 +1,20 @@
 """Pytest settings shared by the unit tests and by the notebooks that run under nbval."""
 
+import os
+
 import pytest
 
-from mmlib.devices import use_threads
+from mmlib.devices import usable_cores, use_threads
 
+# `train` takes all cores for what is not AV-Digits; the tests' small networks, and several tests
+# side by side, would wait for each other. Processes that a test starts inherit it.
+os.environ.setdefault("MMLIB_THREADS", "1")
 use_threads()  # the sixth decimal moves with their number; lessons say it in their first cell
+
+
+def pytest_xdist_auto_num_workers(config):
+    """One worker a usable core for `-n auto`, at most four: each may hold a kernel of 1.5 GB."""
+    return min(usable_cores(), 4)
 
 
 class NotebookCells:

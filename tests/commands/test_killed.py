@@ -11,15 +11,16 @@ import pandas as pd
 
 from waiting import LIMIT
 
-# spawned workers import this file too, and so run the same stand-in for training
+# Spawned workers, as the command has them, import this file too, and so run the same stand-in for
+# training. The runs to be killed fork theirs: a new PyTorch for each takes most of the time.
 DRIVER = """
-import sys, time
+import multiprocessing, sys, time
 from pathlib import Path
 from mmlib.evidence import arms
 from mmlib.evidence import runs as results
 
 def run(method, scenario, seed, options, epochs, split, weights):
-    time.sleep(0.02)
+    time.sleep(0.05)
     if weights:
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.write_text(method)
@@ -36,6 +37,7 @@ arms.TABLES = {
     "more": {"imbalanced": methods, "corrupted": methods},
 }
 if __name__ == "__main__":
+    results.get_context = lambda _: multiprocessing.get_context(sys.argv[2])
     folder = Path(sys.argv[1]) / "results"
     results.write_tuning(folder, processes=2)
     results.write_tables(folder, seeds=range(3), processes=2)
@@ -46,13 +48,12 @@ def test_killed_twice_at_random_and_then_left_alone(tmp_path):
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)
 
-    def start(folder):
-        return subprocess.Popen(
-            [sys.executable, driver, folder], stderr=subprocess.PIPE, start_new_session=True
-        )
+    def start(folder, workers="fork"):
+        command = [sys.executable, driver, folder, workers]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait(timeout=LIMIT) == 0
+    assert start(whole, "spawn").wait(timeout=LIMIT) == 0
     luck, kills, rows = random.Random(0), 0, 0
     tables = killed / "results"
     while kills < 2:

@@ -1,13 +1,15 @@
 """Published settings: the epochs in which something changes, as the released loops have them, and
 what a run says of its differences."""
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
 
 import toys
 from mmlib.commands.presets import PRESETS
-from mmlib.data.reading.clips import CremaD
+from mmlib.data import CremaD
 from mmlib.data.tools.samples import write_sample
 from mmlib.methods import boosting
 from mmlib.training import fit
@@ -23,6 +25,7 @@ DECAYS = {
 }
 
 
+@cache
 def run_of(key):
     """A whole run with a preset, one small batch an epoch: the method, its history, its rates."""
     found, rates = PRESETS[key], []
@@ -84,7 +87,7 @@ def test_ogm_ge_modulates_epochs_0_to_50():
 def test_boosting_adds_classifiers_after_the_released_epochs(data, grown, monkeypatch):
     """After epochs 0, 19, 39, ...: `(epoch + 1) % (epochs / 10) == 0 or epoch == 0`."""
     monkeypatch.setattr(boosting, "weaker_modality", lambda *_: "visual")
-    _, history, _ = run_of((data, "boosting"))
+    _, history, _ = run_of.__wrapped__((data, "boosting"))  # its own, with that weaker one
     counts = [row["classifiers"] for row in history]
     assert [i for i in range(1, len(counts)) if counts[i] > counts[i - 1]] == grown
     released = [e + 1 for e in range(len(counts)) if (e + 1) % (len(counts) // 10) == 0 or e == 0]

@@ -1,4 +1,4 @@
-"""Trains on the toy data in forked processes and kills them; see test_command.py.
+"""Trains on the toy data in forked processes and kills them; see commands/test_train.py.
 
 killed_driver.py FOLDER METHOD...   kills each method's run twice at random, then lets it end
 killed_driver.py FOLDER signals     interrupts two runs, by one and by two Ctrl-C, and one of two
@@ -14,10 +14,13 @@ import sys
 import time
 from pathlib import Path
 
+import sklearn.metrics  # noqa: F401 - what training imports late, before the forks instead
 import torch
+import torch._dynamo  # noqa: F401
 
-import mmlib.commands.train  # noqa: F401 - all that is slow to import, before the forks
+import mmlib.commands.train  # noqa: F401
 import mmlib.data
+import mmlib.plotting  # noqa: F401
 from mmlib.__main__ import main
 from toys import Lazy
 
