@@ -1,6 +1,8 @@
 """Pytest settings shared by the unit tests and by the notebooks that run under nbval."""
 
 import os
+import shlex
+import sys
 
 import pytest
 
@@ -12,9 +14,24 @@ os.environ.setdefault("MMLIB_THREADS", "1")
 use_threads()  # the sixth decimal moves with their number; lessons say it in their first cell
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """One worker a usable core for `-n auto`, at most four: each may hold a kernel of 1.5 GB."""
     return min(usable_cores(), 4)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs):
+    """Workers warn of a default encoding where this process does."""
+    if sys.flags.warn_default_encoding:
+        for spec in specs:
+            spec.python = f"{shlex.quote(sys.executable)} -X warn_default_encoding"
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 class NotebookCells:

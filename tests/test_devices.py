@@ -30,6 +30,7 @@ def said_by(code, **environment):
     return subprocess.check_output(command, text=True, env=os.environ | environment).strip()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_a_process_bound_to_one_core_may_use_one():
     assert (
@@ -38,6 +39,7 @@ def test_a_process_bound_to_one_core_may_use_one():
     )
 
 
+@pytest.mark.slow
 def test_the_quota_of_a_container_counts():
     # what a container of one core finds at this place, on a machine of two or more
     quota = "mount -t tmpfs none /sys/fs/cgroup && echo 100000 100000 > /sys/fs/cgroup/cpu.max"
@@ -79,6 +81,7 @@ def test_more_threads_than_any_machine_has(monkeypatch):
         devices.use_threads()
 
 
+@pytest.mark.slow
 def test_linear_algebra_of_numpy_has_one_thread_too():
     code = (
         "import numpy, sklearn.linear_model; from threadpoolctl import threadpool_info; "
@@ -87,6 +90,7 @@ def test_linear_algebra_of_numpy_has_one_thread_too():
     assert said_by(code) == "{1}"
 
 
+@pytest.mark.slow
 def test_training_says_its_threads(tmp_path, capsys, monkeypatch):
     torch.set_num_threads(2)
     words = ["train", "--epochs", "1", "--data-options", "size=64", "--device", "cpu"]

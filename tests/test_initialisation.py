@@ -68,6 +68,7 @@ def is_pytorchs(layer):
     return bool(flat and layer.weight.abs().max() <= bound and layer.bias.any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", PRESETS, ids=" ".join)
 def test_every_layer_starts_as_in_the_released_code(key):
     """OGM-GE, AUG: all by `weight_init`. DI-MML, SMV: PyTorch's heads, scattered batch norm; only

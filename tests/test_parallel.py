@@ -55,6 +55,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", parallel_worker.NAMES)
 def test_two_processes_train_as_one(name, two_processes, one_thread):
     first, second = (found[name] for found in two_processes)
@@ -68,6 +69,7 @@ def test_two_processes_train_as_one(name, two_processes, one_thread):
     assert first["acted"] and alone["acted"]  # the mixture, the added classifier, the second stage
 
 
+@pytest.mark.slow
 def test_what_the_processes_share(two_processes):
     """See `parallel_worker.pieces`: the parts by themselves."""
     first, second = (found["pieces"] for found in two_processes)
@@ -84,6 +86,7 @@ def test_what_the_processes_share(two_processes):
     torch.testing.assert_close(out, alone["normalised"], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_processes_share_what_is_judged(two_processes, one_thread):
     """A batch is read by one process, and all get the logits of one process, bit for bit."""
     alone = parallel_worker.judged()
@@ -124,6 +127,7 @@ def command(root, out, *more):
     return [HERE / "toy_command.py", *words, "--epochs", "2", *more]
 
 
+@pytest.mark.slow
 def test_the_command_under_torchrun(tmp_path):
     words = ("--method", "valuation", "--batch-size", "8", "--lr", "0.02", "--seed", "1")
     done = torchrun(*command(tmp_path, tmp_path / "two", *words))
@@ -136,6 +140,7 @@ def test_the_command_under_torchrun(tmp_path):
     pd.testing.assert_frame_equal(*(t.drop(columns="seconds") for t in tables), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_split_over_the_processes(tmp_path):
     done = torchrun(*command(tmp_path, tmp_path / "run", "--batch-size", "7"))
     assert done.returncode != 0

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from waiting import LIMIT
 
@@ -44,6 +45,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_killed_twice_at_random_and_then_left_alone(tmp_path):
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)

@@ -51,6 +51,7 @@ def test_a_report_is_whole_in_a_narrow_encoding(folder, encoding, errors, monkey
     assert lines[-1] == "Not as it should be."
 
 
+@pytest.mark.slow
 def test_a_report_is_whole_as_the_shell_redirects_it(folder, tmp_path):
     command = [sys.executable, "-m", "mmlib", "check-data", "mvsa-single", folder]
     with (tmp_path / "report").open("wb") as report:

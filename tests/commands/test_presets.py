@@ -46,6 +46,7 @@ def epochs_with(history, wanted):
     return [row["epoch"] - 1 for row in history if wanted(row)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", PRESETS, ids=" ".join)
 def test_the_rate_falls_where_the_released_scheduler_has_it_fall(key):
     """PyTorch's StepLR, stepped before or after the epoch as the released loop steps it."""

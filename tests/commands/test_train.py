@@ -82,6 +82,7 @@ def test_av_digits_by_default(tmp_path):
     assert settings["options"] == {} and settings["batch_size"] == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_trains_on_lazy_data(name, start, tmp_path):
     whole = name.startswith("boosting") or name in ("detached", "cal")
@@ -138,6 +139,7 @@ def test_presets_fit_their_method_and_data_set(key):
         assert found.data["audio"] in mmlib.data.spectrograms.RECIPES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_every_data_set_gets_a_network(name, tmp_path, monkeypatch):
     """On its sample tree: the network takes what the data set gives."""
@@ -356,6 +358,7 @@ def test_tables_and_curves(tmp_path):
 KILLED = ("joint-unimodal", "valuation", "boosting", "detached", "gap", "cal")
 
 
+@pytest.mark.slow
 def test_killed_at_random_points_and_resumed(tmp_path):
     """Twice each, so twelve times; then as an undisturbed run, to the last bit."""
     command = [sys.executable, HERE / "killed_driver.py", tmp_path, *KILLED]
@@ -384,6 +387,7 @@ def signals(tmp_path_factory):
     return folder, of_ctrl_c, of_sigterm, done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_leaves(signals):
     """Once: the epoch is finished and saved. Twice: at once. Both resume to the same weights."""
     folder, statuses, _, said = signals
@@ -393,6 +397,7 @@ def test_ctrl_c_saves_and_leaves(signals):
     assert len({path.read_bytes() for path in files}) == 1
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_at_once(signals):
     """Sent to two processes, as torchrun does: one of them tells, and both resume."""
     folder, _, statuses, said = signals

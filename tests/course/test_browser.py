@@ -17,6 +17,7 @@ import pytest
 
 from waiting import LIMIT, wait_for
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LESSON = "notebooks/01_imbalance_phenomenon.ipynb"
 TOKEN = "a-token-for-this-test-alone"

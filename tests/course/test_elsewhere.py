@@ -11,6 +11,7 @@ import pytest
 
 import elsewhere
 
+pytestmark = pytest.mark.slow
 SUPPORT = Path(__file__).parents[1] / "support"
 
 

@@ -29,6 +29,7 @@ def test_no_cell_looks_for_files_beside_its_notebook(path):
     assert not [source for source in code_of(path) if "../" in source]
 
 
+@pytest.mark.slow
 def test_a_lesson_elsewhere_finds_its_tables_and_shows_figures(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")  # as clusters set it
     monkeypatch.delenv("PYTHONPATH", raising=False)

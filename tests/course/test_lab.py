@@ -24,7 +24,10 @@ ADDRESS = re.compile(rf"(http://[\w.:]+)/lab/tree/{re.escape(LESSON)}\?token=(\w
 # What opens another person's browser, or settles where Jupyter writes, is not the test's to use.
 OTHERS = re.compile(r"(DISPLAY|WAYLAND_DISPLAY|BROWSER|JUPYTER.*|IPYTHONDIR|MPLCONFIGDIR|MAKE.*)$")
 
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("make") is None, reason="there is no make"),
+]
 
 
 class Lab:

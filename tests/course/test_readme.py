@@ -16,6 +16,7 @@ from mmlib.methods import METHODS, cal, gap, make_method
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(re.findall(r"^(?!from|$)", code, re.MULTILINE)) <= 10
@@ -28,6 +29,7 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "run/checkpoint.pt").is_file()
 
 
+@pytest.mark.slow
 def test_the_example_prints_the_same_again(tmp_path):
     """In two fresh processes, for an epoch."""
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -27,7 +27,10 @@ case "$*" in
 esac
 """
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="set-up is a POSIX shell script")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="set-up is a POSIX shell script"),
+]
 
 
 def script(path, text):

@@ -54,6 +54,7 @@ def test_same_seed_same_data_and_a_smaller_set_is_a_prefix(small):
     assert not torch.equal(other.target, again.target)
 
 
+@pytest.mark.slow
 def test_splits_share_no_scan_and_no_voice_whatever_the_seeds():
     for key in ("scan", "voice"):
         seen = {

@@ -50,6 +50,7 @@ def test_relative_drop_by_hand():
     assert bench.drops(pd.DataFrame(noise))["joint", 0] == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["boosting", "detached", "cal"])
 def test_kept_networks_are_those_of_the_noise_table(method):
     test = AVDigits("test", seed=0)

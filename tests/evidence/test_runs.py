@@ -76,6 +76,7 @@ def test_tables_say_what_made_them():
         assert made_with["versions"]["torch"].startswith("2.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scenario", "method", "seed"),
     [("baselines", "imbalanced", "joint", 3), ("boosting", "imbalanced", "boosting", 2)]

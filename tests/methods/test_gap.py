@@ -135,6 +135,7 @@ def test_log_likelihood_never_falls(components):
     assert all(after >= before - 1e-9 for before, after in zip(path, path[1:], strict=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_bic_prefers_one_gaussian_where_there_is_one_and_two_where_there_are_two(seed):
     one = planted([0.5], [0.1], [1.0], seed)

@@ -322,6 +322,7 @@ def whole_entries(folder):
     return len(entries)
 
 
+@pytest.mark.slow
 def test_several_processes_fill_one_cache(tmp_path):
     said = run(
         """
@@ -335,6 +336,7 @@ print([os.waitpid(pid, 0)[1] for pid in pids])
     assert not list((tmp_path / "cache").glob("*/unfinished/*"))
 
 
+@pytest.mark.slow
 def test_killed_at_random_ten_times(tmp_path):
     said = run(
         """
@@ -357,6 +359,7 @@ fill(1)
     assert whole_entries(tmp_path) == 40
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_entries(tmp_path):
     said = run(
         """

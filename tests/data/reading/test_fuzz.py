@@ -37,6 +37,7 @@ from mmlib.methods import make_method
 from toys import Flat
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers"),
     # numpy and torch warn of some damage before they refuse it
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Detected pickle:UserWarning"),

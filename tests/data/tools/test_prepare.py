@@ -227,6 +227,7 @@ def test_what_is_there_is_left_alone(cremad):
     assert content(cremad) == before
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for root in (whole, killed):
@@ -284,6 +285,7 @@ def driver(tmp_path):
     return [sys.executable, path]
 
 
+@pytest.mark.slow
 def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, driver):
     assert run("cremad", cremad).done == 4
     alone = content(cremad)
@@ -327,6 +329,7 @@ def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_end_with_a_main_process_that_is_killed(cremad, driver):
     process = subprocess.Popen([*driver, cremad, "wait"], start_new_session=True)
