@@ -1,12 +1,22 @@
 # Each target first sees to it that .venv is complete, which takes no time when it is.
 # Another Python than the first one found: PYTHON=python3.12 make test
 python = .venv/bin/python
+# Side by side on the usable cores; what a file or notebook holds stays on one of them, in order.
+pytest = $(python) -X warn_default_encoding -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
 	@$(python) .ci/lab.py $(ARGS)
 
-test: set-up  ## unit tests, then every notebook and solution
-	$(python) -X warn_default_encoding -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 tests notebooks
+test: test-units test-notebooks  ## unit tests, then every notebook and solution
+
+test-fast: set-up  ## what one wants after each edit: the unit tests that are not marked slow
+	$(pytest) -q -m "not slow" tests
+
+test-units: set-up  ## the unit tests
+	$(pytest) -q --durations=10 tests
+
+test-notebooks: set-up  ## every notebook and solution
+	PYTHONPATH=tests $(pytest) -p conftest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 test-elsewhere: set-up  ## the notebooks as on six other machines: processors, threads, roundings
 	$(python) tests/elsewhere.py
@@ -38,4 +48,4 @@ help:  ## this list
 set-up:
 	@.ci/set-up
 
-.PHONY: lab test test-elsewhere run bench tuning results lint clean help set-up
+.PHONY: lab test test-fast test-units test-notebooks test-elsewhere run bench tuning results lint clean help set-up

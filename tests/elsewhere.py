@@ -9,8 +9,6 @@ weight. Six settings emulate that; --one takes the first that is not this machin
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +17,9 @@ from tqdm import tqdm
 
 from mmlib.devices import usable_cores
 
-ROOT = Path(__file__).parents[1]
-PYTEST = ["-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1500"]
+TESTS = Path(__file__).parent
+PYTEST = ["-q", "-p", "conftest", "--dist=loadscope", "--no-loadscope-reorder"]
+PYTEST += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1500"]
 
 
 class Setting(NamedTuple):
@@ -41,9 +40,7 @@ class Setting(NamedTuple):
             found["ATEN_CPU_CAPABILITY"] = self.aten
         if self.perturbed is not None:
             found |= {"PERTURBED": str(self.perturbed)}
-            found |= {
-                "PYTHONSTARTUP": str(Path(__file__).with_name("support") / "perturbed_start.py")
-            }
+            found |= {"PYTHONSTARTUP": str(TESTS / "support" / "perturbed_start.py")}
         return found
 
 
@@ -64,28 +61,30 @@ def not_our_own() -> Setting:
 
 
 def run(setting: Setting, names: list[str]) -> subprocess.CompletedProcess:
-    """pytest on the notebooks in a setting, its words kept."""
-    command = [sys.executable, "-m", "pytest", *PYTEST, *(names or ["notebooks"])]
-    environment = os.environ | setting.environment()
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    """pytest on the notebooks in a setting, as many at a time as cores allow; its words kept."""
+    together = min(max(usable_cores() // setting.threads, 1), 4)
+    command = [sys.executable, "-m", "pytest", *PYTEST, f"-n{together}", *(names or ["notebooks"])]
+    environment = os.environ | setting.environment() | {"PYTHONPATH": path_of_modules()}
+    return subprocess.run(
+        command, cwd=TESTS.parent, env=environment, capture_output=True, text=True
+    )
+
+
+def path_of_modules() -> str:
+    """Where Python looks for modules: in the tests' folder, for their conftest, and as before."""
+    return os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
 
 
 def main(words: list[str]) -> int:
-    """Run the settings and print what failed; return how many did.
-
-    Those of one thread run side by side; with two threads each would wait for the others.
-    """
+    """Run the settings, one after the other, and print what failed; return how many did."""
     names = [word for word in words if word != "--one"]
     settings = [not_our_own()] if "--one" in words else SETTINGS
-    small = [setting for setting in settings if setting.threads == 1]
-    large = [setting for setting in settings if setting.threads > 1]
     failed = 0
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        runs = chain(pool.map(run, small, repeat(names)), map(run, large, repeat(names)))
-        for setting, done in zip([*small, *large], tqdm(runs, "settings", len(settings))):
-            failed += done.returncode != 0
-            said = done.stdout + done.stderr if done.returncode else done.stdout.splitlines()[-1]
-            print(f"== {setting.name}: exit status {done.returncode}\n{said}", flush=True)
+    for setting in tqdm(settings, "settings"):
+        done = run(setting, names)
+        failed += done.returncode != 0
+        said = done.stdout + done.stderr if done.returncode else done.stdout.splitlines()[-1]
+        print(f"== {setting.name}: exit status {done.returncode}\n{said}", flush=True)
     return failed
 
 
