@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from mmlib.commands.building import build
 from mmlib.commands.presets import PRESETS
-from mmlib.commands.train import build
 from mmlib.devices import seeded
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.initialisation import initialise

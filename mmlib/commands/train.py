@@ -6,23 +6,19 @@ In `--out`: `settings.json` and, of data with text, `vocabulary.json` at once, `
 """
 
 import argparse
-import inspect
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import nn
 
-from mmlib.arguments import one_of
 from mmlib.checkpoints import load_checkpoint
+from mmlib.commands.building import build, open_data
 from mmlib.commands.presets import Preset, preset
 from mmlib.commands.report import (
     TensorBoard,
@@ -33,20 +29,12 @@ from mmlib.commands.report import (
     write_csv,
     write_json,
 )
+from mmlib.commands.stopping import finishing_the_epoch, stopping_cleanly
 from mmlib.data.reading.lists import SPLITS
-from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer, WordTokenizer
-from mmlib.devices import (
-    pick_device,
-    seeded,
-    usable_cores,
-    use_channels_last,
-    use_precision,
-    use_threads,
-)
-from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
+from mmlib.data.text import WordTokenizer
+from mmlib.devices import pick_device, usable_cores, use_threads
 from mmlib.files import replacing
-from mmlib.methods import METHODS, make_method
-from mmlib.parallel import rank, share_batch_norm, start_processes, stop_processes
+from mmlib.parallel import rank, start_processes
 from mmlib.training import Method, fit
 
 
@@ -159,66 +147,6 @@ def check_vocabulary(out: Path, dataset, resume: bool) -> None:
         now.save(path)
 
 
-def open_data(arguments: argparse.Namespace, settings: dict, split: str):
-    """A split of the data set of that name. Raises what the data set does, and `ValueError` for an
-    unknown name, a missing `--root` or an option that the data set does not have."""
-    from mmlib.data import DATA
-
-    kind = DATA[one_of("--data", arguments.data, list(DATA))]
-    options = settings["data_options"]
-    if arguments.data == "av-digits":
-        known = ("size",)
-    else:
-        known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
-        if arguments.root is None:
-            raise ValueError(f"--root is missing; give the folder of {arguments.data}")
-    for name in options:
-        one_of("--data-options", name, known)
-    if arguments.data == "av-digits":
-        return kind(split, settings["scenario"], seed=settings["seed"], **options)
-    if settings["text_model"]:
-        if "tokenizer" not in known:
-            raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
-        options = options | {"tokenizer": HuggingFaceTokenizer(settings["text_model"])}
-    return kind(arguments.root, split, **options)
-
-
-def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.device) -> Method:
-    """The method over fresh encoders, as fast as the device and the flags allow."""
-    name, options = settings["method"], settings["options"]
-    known = {
-        p for kind in METHODS[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters
-    }
-    known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "options"}
-    for option in options:
-        one_of("--options", option, sorted(known))
-    with seeded(settings["seed"]):
-        encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
-    for m, encoder in encoders.items():
-        encoder = share_batch_norm(encoder, device)
-        if device.type == "cuda":
-            encoder = use_channels_last(encoder)
-        encoders[m] = use_precision(encoder, settings["precision"], device)
-        if arguments.compile:
-            encoder.compile()
-    classes, epochs, seed = len(dataset.classes), settings["epochs"], settings["seed"]
-    try:
-        return make_method(name, encoders, classes, epochs, seed, device, dataset, **options)
-    except TypeError as error:
-        raise ValueError(f"options {options} do not fit {name}: {error}") from error
-
-
-def encoder_for(x: torch.Tensor, dataset, settings: dict) -> nn.Module:
-    """An encoder for one modality, from a sample of it: text, AV-Digits, or pictures and sound."""
-    if x.dtype == torch.int64 and settings["text_model"]:
-        return HuggingFaceEncoder(settings["text_model"])
-    if x.dtype == torch.int64:
-        return TextEncoder(dataset.vocabulary, features=ResNet18.features)
-    if x.dim() == 3 and min(x.shape[-2:]) < 64:
-        return SmallCNN(channels=x.shape[0])
-    return ResNet18(x.shape[0], "IMAGENET1K_V1" if settings["pretrained"] else None)
-
-
 def run(
     arguments: argparse.Namespace,
     settings: dict,
@@ -289,52 +217,3 @@ def leave_scores(
 def of_split(scores: dict[str, float], split: str) -> dict[str, float]:
     """The scores of a split, without its name."""
     return {k: v for k, v in scores.items() if k.startswith(f"{split}_")}
-
-
-@contextmanager
-def stopping_cleanly():
-    """SIGTERM, which `torchrun` and schedulers send before they kill, ends the run as Ctrl-C does.
-
-    It does not wait for the epoch: the state of the last whole one is there already. Of several
-    processes the first one tells it. All leave their group at the end.
-    """
-    asked = []
-
-    def stop(number, frame):
-        if not asked:  # a second one must not break off the leaving
-            asked.append(True)
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except (KeyboardInterrupt, RuntimeError) as error:
-        # a process that waits for one that has left already ends with a RuntimeError
-        if not asked and isinstance(error, RuntimeError):
-            raise
-        if rank() > 0:
-            raise SystemExit(130) from None
-        raise KeyboardInterrupt from None
-    finally:
-        stop_processes()
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def finishing_the_epoch():
-    """The first Ctrl-C asks for an end after this epoch, whose state is then saved; the second ends
-    at once, and the epoch is done again after `--resume`. Yields whether one was pressed."""
-    pressed = []
-
-    def press(number, frame):
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(True)
-        if rank() == 0:  # not print, which may just be in use by the progress bar
-            os.write(2, b"\nmmlib: finishing this epoch; again to leave at once\n")
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -159,7 +159,7 @@ def test_every_data_set_gets_a_network(name, tmp_path, monkeypatch):
 
 
 def test_an_encoder_for_each_kind_of_input():
-    from mmlib.commands.train import encoder_for
+    from mmlib.commands.building import encoder_for
 
     data = types.SimpleNamespace(vocabulary=50)
     settings = {"text_model": None, "pretrained": False}

@@ -1,0 +1,75 @@
+"""From names to what is trained: a data set, encoders for what it gives, a method over them."""
+
+import argparse
+import inspect
+
+import torch
+from torch import nn
+
+from mmlib.arguments import one_of
+from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
+from mmlib.devices import seeded, use_channels_last, use_precision
+from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
+from mmlib.methods import METHODS, make_method
+from mmlib.parallel import share_batch_norm
+from mmlib.training import Method
+
+
+def open_data(arguments: argparse.Namespace, settings: dict, split: str):
+    """A split of the data set of that name. Raises what the data set does, and `ValueError` for an
+    unknown name, a missing `--root` or an option that the data set does not have."""
+    from mmlib.data import DATA
+
+    kind = DATA[one_of("--data", arguments.data, list(DATA))]
+    options = settings["data_options"]
+    if arguments.data == "av-digits":
+        known = ("size",)
+    else:
+        known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
+        if arguments.root is None:
+            raise ValueError(f"--root is missing; give the folder of {arguments.data}")
+    for name in options:
+        one_of("--data-options", name, known)
+    if arguments.data == "av-digits":
+        return kind(split, settings["scenario"], seed=settings["seed"], **options)
+    if settings["text_model"]:
+        if "tokenizer" not in known:
+            raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
+        options = options | {"tokenizer": HuggingFaceTokenizer(settings["text_model"])}
+    return kind(arguments.root, split, **options)
+
+
+def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.device) -> Method:
+    """The method over fresh encoders, as fast as the device and the flags allow."""
+    name, options = settings["method"], settings["options"]
+    known = {
+        p for kind in METHODS[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters
+    }
+    known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "options"}
+    for option in options:
+        one_of("--options", option, sorted(known))
+    with seeded(settings["seed"]):
+        encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
+    for m, encoder in encoders.items():
+        encoder = share_batch_norm(encoder, device)
+        if device.type == "cuda":
+            encoder = use_channels_last(encoder)
+        encoders[m] = use_precision(encoder, settings["precision"], device)
+        if arguments.compile:
+            encoder.compile()
+    classes, epochs, seed = len(dataset.classes), settings["epochs"], settings["seed"]
+    try:
+        return make_method(name, encoders, classes, epochs, seed, device, dataset, **options)
+    except TypeError as error:
+        raise ValueError(f"options {options} do not fit {name}: {error}") from error
+
+
+def encoder_for(x: torch.Tensor, dataset, settings: dict) -> nn.Module:
+    """An encoder for one modality, from a sample of it: text, AV-Digits, or pictures and sound."""
+    if x.dtype == torch.int64 and settings["text_model"]:
+        return HuggingFaceEncoder(settings["text_model"])
+    if x.dtype == torch.int64:
+        return TextEncoder(dataset.vocabulary, features=ResNet18.features)
+    if x.dim() == 3 and min(x.shape[-2:]) < 64:
+        return SmallCNN(channels=x.shape[0])
+    return ResNet18(x.shape[0], "IMAGENET1K_V1" if settings["pretrained"] else None)
