@@ -11,24 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _COLORS = sns.color_palette("colorblind").as_hex()
-MODALITY_COLORS = {
-    "audio": _COLORS[1],
-    "visual": _COLORS[0],
-    "text": _COLORS[2],
-    "depth": _COLORS[4],
-    "flow": _COLORS[5],
-    "rear": _COLORS[6],
-    "fused": _COLORS[7],
+_LOOKS = {  # the number of the colour, the marker
+    "audio": (1, "o"),
+    "visual": (0, "s"),
+    "text": (2, "^"),
+    "depth": (4, "v"),
+    "flow": (5, "P"),
+    "rear": (6, "X"),
+    "fused": (7, "D"),
 }
-MODALITY_MARKERS = {
-    "audio": "o",
-    "visual": "s",
-    "text": "^",
-    "depth": "v",
-    "flow": "P",
-    "rear": "X",
-    "fused": "D",
-}
+MODALITY_COLORS = {m: _COLORS[number] for m, (number, _) in _LOOKS.items()}
+MODALITY_MARKERS = {m: marker for m, (_, marker) in _LOOKS.items()}
 
 _IN_THE_PAGE = ("inline", "ipympl", "widget")  # parts of the names of backends
 
@@ -72,34 +65,46 @@ def plot_curves(
         )
 
 
+class _Diagram:
+    """Words in boxes, and arrows between them."""
+
+    def __init__(self, width: float, height: float, pad: float):
+        self.figure, self.axes = plt.subplots(figsize=(width, height))
+        self.box = {"boxstyle": f"round,pad={pad}", "fc": "white"}
+
+    def say(self, x: float, y: float, text: str, color: str = "0.3") -> None:
+        style = {"ha": "center", "va": "center", "fontsize": 12}
+        self.axes.text(x, y, text, **style, bbox=self.box | {"ec": color})
+
+    def arrow(self, start: tuple, end: tuple, color: str, width: float = 1.6, ls: str = "-"):
+        line = {"arrowstyle": "-|>", "color": color, "lw": width, "ls": ls}
+        self.axes.annotate("", end, start, arrowprops=line)
+
+    def cropped(self, xlim: tuple, ylim: tuple) -> Figure:
+        self.axes.set(xlim=xlim, ylim=ylim)
+        self.axes.axis("off")
+        return self.figure
+
+
 def plot_shared_error() -> Figure:
     """Two chains, one sum, one loss: what the joint network of lesson 1 sends back to whom."""
-    figure, axes = plt.subplots(figsize=(9, 3.4))
-    box = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": "0.3"}
-
-    def say(x: float, y: float, text: str) -> None:
-        axes.text(x, y, text, ha="center", va="center", fontsize=12, bbox=box)
-
-    def arrow(start: tuple, end: tuple, color: str, width: float = 1.5) -> None:
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": width})
-
+    drawing = _Diagram(9, 3.4, pad=0.5)
+    say, arrow, axes = drawing.say, drawing.arrow, drawing.axes
     for y, m, modality in ((2, "a", "audio"), (0, "v", "visual")):
         color, away = MODALITY_COLORS[modality], y + (0.75 if y else -0.75)
         for x, text in ((0, f"$x_{m}$"), (2, rf"encoder $\varphi_{m}$"), (4.3, f"$W_{m} h_{m}$")):
             say(x, y, text)
-        arrow((0.35, y), (1.15, y), color)
-        arrow((2.85, y), (3.7, y), color)
-        arrow((4.95, y), (6.1, 1.3 if y else 0.7), color)
+        arrow((0.35, y), (1.15, y), color, 1.5)
+        arrow((2.85, y), (3.7, y), color, 1.5)
+        arrow((4.95, y), (6.1, 1.3 if y else 0.7), color, 1.5)
         axes.plot((7.9, 7.9, 2), (1.45 if y else 0.55, away, away), color="0.4", lw=3)
         arrow((2, away), (2, 2.35 if y else -0.35), "0.4", 3)
     say(6.4, 1, "$z$")
     say(8, 1, "loss $L(z, y)$")
-    arrow((6.7, 1), (7.1, 1), "black")
+    arrow((6.7, 1), (7.1, 1), "black", 1.5)
     axes.text(5, 3.0, r"back: $p - e_y$, through $W_a^\top$", ha="center", fontsize=12)
     axes.text(5, -1.15, r"back: the same $p - e_y$, through $W_v^\top$", ha="center", fontsize=12)
-    axes.set(xlim=(-0.6, 9), ylim=(-1.4, 3.3))
-    axes.axis("off")
-    return figure
+    return drawing.cropped((-0.6, 9), (-1.4, 3.3))
 
 
 def plot_gallery(
@@ -179,15 +184,8 @@ def plot_coalitions(axes: Axes, right: Mapping[str, bool]) -> None:
 
 def plot_classifiers(counts: Mapping[str, int]) -> Figure:
     """Lesson 3's model: encoders, private first layers (`counts` of each), one second layer."""
-    figure, axes = plt.subplots(figsize=(9.5, 3.6))
-    box = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": "0.3"}
-
-    def say(x: float, y: float, text: str, color: str = "0.3") -> None:
-        axes.text(x, y, text, ha="center", va="center", fontsize=12, bbox=box | {"ec": color})
-
-    def arrow(start: tuple, end: tuple, color: str) -> None:
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.6})
-
+    drawing = _Diagram(9.5, 3.6, pad=0.45)
+    say, arrow = drawing.say, drawing.arrow
     say(6.1, 1.5, "Layer 2\n(shared)")
     for y, (modality, count) in zip((3.1, 0.7), counts.items(), strict=True):
         letter, color = modality[0], MODALITY_COLORS[modality]
@@ -200,23 +198,13 @@ def plot_classifiers(counts: Mapping[str, int]) -> Figure:
             arrow((3.5, height), (5.6, 1.5 + (0.15 if y > 1.5 else -0.15)), color)
         arrow((6.6, 1.5), (8.3, out), color)
         say(8.9, out, rf"$z^{letter}$, its loss", color)
-    axes.set(xlim=(-1, 10), ylim=(-0.7, 3.6))
-    axes.axis("off")
-    return figure
+    return drawing.cropped((-1, 10), (-0.7, 3.6))
 
 
 def plot_detached() -> Figure:
     """Lesson 4's stage 1: every loss has one encoder; features teach each other one way."""
-    figure, axes = plt.subplots(figsize=(9.5, 3.8))
-    box = {"boxstyle": "round,pad=0.45", "fc": "white"}
-
-    def say(x: float, y: float, text: str, color: str = "0.3") -> None:
-        axes.text(x, y, text, ha="center", va="center", fontsize=12, bbox=box | {"ec": color})
-
-    def arrow(start: tuple, end: tuple, color: str, dashed: bool = False) -> None:
-        line = {"arrowstyle": "-|>", "color": color, "lw": 1.6, "ls": "--" if dashed else "-"}
-        axes.annotate("", end, start, arrowprops=line)
-
+    drawing = _Diagram(9.5, 3.8, pad=0.45)
+    say, arrow, axes = drawing.say, drawing.arrow, drawing.axes
     say(6, 1.5, "shared head $g_s$")
     for y, letter, modality in ((3, "a", "audio"), (0, "v", "visual")):
         color = MODALITY_COLORS[modality]
@@ -235,10 +223,8 @@ def plot_detached() -> Figure:
         (3.3, 0.4, 2.6, "visual", "$T_{v \\to a}$"),
     ):
         color = MODALITY_COLORS[modality]
-        arrow((x, start), (x, end), color, dashed=True)
+        arrow((x, start), (x, end), color, ls="--")
         side = "right" if modality == "audio" else "left"
         axes.text(x + (-0.1 if side == "right" else 0.1), 1.5, text, ha=side, va="center")
     axes.text(0, 1.5, "teaching runs one way,\nno gradient returns", ha="center", va="center")
-    axes.set(xlim=(-1.2, 10), ylim=(-0.5, 3.5))
-    axes.axis("off")
-    return figure
+    return drawing.cropped((-1.2, 10), (-0.5, 3.5))

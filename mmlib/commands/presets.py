@@ -117,9 +117,15 @@ _DI_TEMPERATURES = {  # of the contrast, of the weights by certainty
     "modelnet40": (50.0, 3.0),
 }
 
+_OGM_CODE = "(CVPR 2022, commit 343dc1d)"
+_SMV_CODE = "(CVPR 2024, commit 7ed12b0)"
+_DI_CODE = "(ACM MM 2024, commit 83b9b7a)"
+_BY_MODALITY = _SMV_VALUATION | {"share": 0.2, "alpha": 1.0}
+_AUG_DATA = {"audio": "aug", "frames": 1, "frames_from": "first", "crops": "released"}
+
 PRESETS: dict[tuple[str, str], Preset] = {
     ("cremad", "ogm-ge"): Preset(
-        "OGM-GE (CVPR 2022, commit 343dc1d)",
+        f"OGM-GE {_OGM_CODE}",
         100,
         64,
         _OGM | {"alpha": 0.8, "modulated_epochs": 51},
@@ -127,19 +133,14 @@ PRESETS: dict[tuple[str, str], Preset] = {
         (_CARVED, _FIRST, _HALF),
     ),
     ("cremad", "joint"): Preset(
-        "OGM-GE's baseline (CVPR 2022, commit 343dc1d)",
-        100,
-        64,
-        _OGM,
-        _OGM_DATA,
-        (_CARVED, _FIRST),
+        f"OGM-GE's baseline {_OGM_CODE}", 100, 64, _OGM, _OGM_DATA, (_CARVED, _FIRST)
     ),
     ("cremad", "boosting"): Preset(
         "AUG (NeurIPS 2025, commit 841d079)",
         200,
         64,
         _AUG | {"smoothing": 0.5, "every": 20},
-        {"audio": "aug", "frames": 1, "frames_from": "first", "crops": "released"},
+        _AUG_DATA,
         _AUG_DIFFERENCES,
     ),
     ("kinetics-sounds", "boosting"): Preset(
@@ -147,7 +148,7 @@ PRESETS: dict[tuple[str, str], Preset] = {
         100,
         64,
         _AUG | {"smoothing": 0.2, "every": 10},
-        {"audio": "aug-kinetics", "frames": 3, "frames_from": "first", "crops": "released"},
+        _AUG_DATA | {"audio": "aug-kinetics", "frames": 3},
         (
             "Added classifiers count in full; the code multiplies their logits by a gate, a small "
             "network of the modalities' ratio of confidence that it trains beside them",
@@ -156,50 +157,23 @@ PRESETS: dict[tuple[str, str], Preset] = {
         ),
     ),
     ("kinetics-sounds", "joint"): Preset(
-        "valuation's baseline (CVPR 2024, commit 7ed12b0)",
-        60,
-        64,
-        _SMV,
-        _SMV_DATA,
-        (_SMV_CARVED,),
+        f"valuation's baseline {_SMV_CODE}", 60, 64, _SMV, _SMV_DATA, (_SMV_CARVED,)
     ),
     ("kinetics-sounds", "valuation"): Preset(
-        "sample-level valuation (CVPR 2024, commit 7ed12b0)",
-        60,
-        64,
-        _SMV_VALUATION,
-        _SMV_DATA,
-        _SMV_DIFFERENCES,
+        f"sample-level valuation {_SMV_CODE}", 60, 64, _SMV_VALUATION, _SMV_DATA, _SMV_DIFFERENCES
     ),
     ("kinetics-sounds", "valuation-modality"): Preset(
-        "modality-level valuation (CVPR 2024, commit 7ed12b0)",
-        60,
-        64,
-        _SMV_VALUATION | {"share": 0.2, "alpha": 1.0},
-        _SMV_DATA,
-        _SMV_DIFFERENCES,
+        f"modality-level valuation {_SMV_CODE}", 60, 64, _BY_MODALITY, _SMV_DATA, _SMV_DIFFERENCES
     ),
 }
 for _name, (_contrast, _certainty) in _DI_TEMPERATURES.items():
+    _options = _DI | {"temperature": _contrast, "certainty_temperature": _certainty}
+    _differences = _DI_DIFFERENCES[_name]
     PRESETS[_name, "detached"] = Preset(
-        "DI-MML (ACM MM 2024, commit 83b9b7a)",
-        170,
-        16,
-        _DI | {"temperature": _contrast, "certainty_temperature": _certainty},
-        _DI_DATA[_name],
-        (*_DI_DIFFERENCES[_name], _MEASURED),
+        f"DI-MML {_DI_CODE}", 170, 16, _options, _DI_DATA[_name], (*_differences, _MEASURED)
     )
-    PRESETS.setdefault(
-        (_name, "joint"),
-        Preset(
-            "DI-MML's baseline (ACM MM 2024, commit 83b9b7a)",
-            150,
-            16,
-            _JOINT_DI,
-            _DI_DATA[_name],
-            _DI_DIFFERENCES[_name],
-        ),
-    )
+    _joint = f"DI-MML's baseline {_DI_CODE}", 150, 16, _JOINT_DI, _DI_DATA[_name], _differences
+    PRESETS.setdefault((_name, "joint"), Preset(*_joint))
 
 
 def preset(data: str, method: str) -> Preset:
