@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from mmlib.arguments import one_of
 from mmlib.files import replacing
 
 
@@ -25,8 +26,7 @@ def save_epoch(path: Path, method, history: list[dict[str, float]], best: str | 
     """
     if best is not None:
         row = history[-1]
-        if best not in row:
-            raise ValueError(f"best is {best!r}; choose one of {', '.join(row)}")
+        one_of("best", best, list(row))
         if all(row[best] > earlier[best] for earlier in history[:-1]):
             save_checkpoint(path.with_name("best.pt"), method, history)
     save_checkpoint(path, method, history)

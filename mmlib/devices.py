@@ -8,7 +8,7 @@ from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from mmlib.arguments import whole_number
+from mmlib.arguments import one_of, whole_number
 
 MOST_THREADS = 256
 
@@ -86,9 +86,7 @@ def use_precision(
     Meant for encoders, where the time goes; heads and losses stay in float32. Raises `ValueError`
     for another precision.
     """
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"precision is {precision!r}; choose 'float32' or 'bfloat16'")
-    if precision == "bfloat16":
+    if one_of("precision", precision, ("float32", "bfloat16")) == "bfloat16":
         forward = torch.autocast(torch.device(device).type, torch.bfloat16)(module.forward)
         module.forward = lambda x: forward(x).float()
     return module

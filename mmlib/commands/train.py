@@ -89,16 +89,14 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     base = Preset("", 15, 64, {"lr": 1e-3} if real else {})
     if arguments.preset:
         base = preset(arguments.data, arguments.method)
-    options = base.options | dict(arguments.options)
-    for name in ("lr", "accumulate"):
-        if getattr(arguments, name) is not None:
-            options[name] = getattr(arguments, name)
+    given = {name: x for name, x in vars(arguments).items() if x is not None}
+    flags = {name: given[name] for name in ("lr", "accumulate") if name in given}
     names = ("data", "method", "seed", "precision", "pretrained", "text_model")
     settings = {name: getattr(arguments, name) for name in names} | {
         "scenario": None if real else arguments.scenario,
-        "epochs": arguments.epochs if arguments.epochs is not None else base.epochs,
-        "batch_size": arguments.batch_size if arguments.batch_size is not None else base.batch_size,
-        "options": options,
+        "epochs": given.get("epochs", base.epochs),
+        "batch_size": given.get("batch_size", base.batch_size),
+        "options": base.options | dict(arguments.options) | flags,
         "data_options": base.data | dict(arguments.data_options),
     }
     return json.loads(json.dumps(settings))  # as it is read back
@@ -195,12 +193,13 @@ def leave_scores(
     device: torch.device,
 ) -> None:
     """Score the last weights and the best ones of validation on test, once; print a table."""
-    scores = history[-1] | final_scores(method, test, device)
-    rows = [{"weights": "last", "epoch": len(history)} | of_split(scores, "test")]
-    best = make()
+    last, best = final_scores(method, test, device), make()
     epoch = len(load_checkpoint(out / "best.pt", best))
-    found = final_scores(best, test, device) if epoch < len(history) else scores
-    rows.append({"weights": "best on val", "epoch": epoch} | of_split(found, "test"))
+    found = final_scores(best, test, device) if epoch < len(history) else last
+    rows = [
+        {"weights": "last", "epoch": len(history)} | last,
+        {"weights": "best on val", "epoch": epoch} | found,
+    ]
     if rank() > 0:
         return
     weights = {name: x.contiguous() for name, x in method.model.state_dict().items()}
@@ -209,11 +208,6 @@ def leave_scores(
             save_file(weights, beside)
     except SafetensorError as error:  # what a full disk comes out as
         raise OSError(f"{out / 'model.safetensors'} cannot be written: {error}") from error
-    write_json(out / "scores.json", scores)
+    write_json(out / "scores.json", history[-1] | last)
     write_csv(out / "scores.csv", rows)
     print(as_table(rows))
-
-
-def of_split(scores: dict[str, float], split: str) -> dict[str, float]:
-    """The scores of a split, without its name."""
-    return {k: v for k, v in scores.items() if k.startswith(f"{split}_")}
