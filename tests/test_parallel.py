@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import mmlib.data
 import mmlib.parallel
 import parallel_worker
 import toys
@@ -26,24 +27,26 @@ from mmlib.parallel import (
 HERE = Path(toys.__file__).parent
 
 
-def torchrun(*words, processes=2):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*command, f"--nproc-per-node={processes}", *map(str, words)],
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """Two processes, once for all tests: their folder, and what they printed."""
+    folder = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, HERE / "parallel_worker.py", folder],
         capture_output=True,
         text=True,
         timeout=900,
-        env=environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("two")
-    done = torchrun(HERE / "parallel_worker.py", folder)
-    assert done.returncode == 0, done.stderr
-    return [torch.load(folder / f"{i}.pt", weights_only=True) for i in (0, 1)]
+def two_processes(launched):
+    """What each of them saved."""
+    return [torch.load(launched[0] / f"{i}.pt", weights_only=True) for i in (0, 1)]
 
 
 @pytest.fixture
@@ -122,27 +125,18 @@ def test_one_value_a_channel_is_refused(monkeypatch):
         SharedBatchNorm(3)(torch.randn(1, 3, 1, 1))
 
 
-def command(root, out, *more):
-    words = ["train", "--data", "toy", "--root", root, "--out", out, "--device", "cpu", "--quiet"]
-    return [HERE / "toy_command.py", *words, "--epochs", "2", *more]
-
-
 @pytest.mark.slow
-def test_the_command_under_torchrun(tmp_path):
-    words = ("--method", "valuation", "--batch-size", "8", "--lr", "0.02", "--seed", "1")
-    done = torchrun(*command(tmp_path, tmp_path / "two", *words))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("best on val") == 1  # one process prints
-    script = [sys.executable, *map(str, command(tmp_path, tmp_path / "one", *words))]
-    subprocess.run(script, check=True, capture_output=True)
-    tables = [pd.read_csv(tmp_path / name / "metrics.csv") for name in ("two", "one")]
+def test_the_command_under_torchrun(launched, tmp_path, monkeypatch, one_thread):
+    folder, printed = launched
+    assert printed.count("best on val") == 1  # one process prints
+    monkeypatch.setattr(mmlib.data, "DATA", mmlib.data.DATA)  # what the command has it replaced by
+    assert parallel_worker.command(tmp_path) == 0
+    tables = [pd.read_csv(path / "metrics.csv") for path in (folder / "command", tmp_path)]
     assert (tables[0]["samples"] % 2 == 0).all()  # of an odd number two processes leave one out
     pd.testing.assert_frame_equal(*(t.drop(columns="seconds") for t in tables), atol=1e-4)
 
 
 @pytest.mark.slow
-def test_a_batch_that_does_not_split_over_the_processes(tmp_path):
-    done = torchrun(*command(tmp_path, tmp_path / "run", "--batch-size", "7"))
-    assert done.returncode != 0
-    sentence = "mmlib: batch_size 7 does not split over 2 processes; give a multiple of 2"
-    assert sentence in done.stderr
+def test_a_batch_that_does_not_split_over_the_processes(two_processes):
+    sentence = "batch_size 7 does not split over 2 processes; give a multiple of 2"
+    assert [found["odd batch"] for found in two_processes] == [sentence] * 2

@@ -1,4 +1,5 @@
-"""What each process of the torchrun in test_parallel.py does: train the methods, save what came.
+"""What each process of the torchrun in test_parallel.py does: train the methods, save what came,
+then run the command line.
 
 torchrun --nproc-per-node 2 parallel_worker.py FOLDER
 """
@@ -7,6 +8,8 @@ import sys
 
 import torch
 
+import mmlib.data
+from mmlib.__main__ import main
 from mmlib.commands.report import predictions
 from mmlib.devices import seeded
 from mmlib.fusion import ConcatFusion
@@ -18,7 +21,6 @@ from mmlib.parallel import (
     rank,
     share_batch_norm,
     start_processes,
-    stop_processes,
     whole_batch,
     world_size,
 )
@@ -107,6 +109,23 @@ def judged():
     return found
 
 
+def odd_batch():
+    """What the loop says of a batch that two processes cannot share."""
+    data = Lazy(".", "train")
+    try:
+        fit(make("joint", data), data, epochs=1, batch_size=7, progress=False)
+    except ValueError as error:
+        return str(error)
+
+
+def command(out):
+    """The exit status of `train` on the toy data."""
+    mmlib.data.DATA = {"toy": Lazy}
+    words = ["--data", "toy", "--root", ".", "--device", "cpu", "--quiet", "--epochs", "2"]
+    words += ["--method", "valuation", "--batch-size", "8", "--lr", "0.02", "--seed", "1"]
+    return main(["train", *words, "--out", str(out)])
+
+
 def _masked_in_one_process():
     """A modality that one process masks in all its rows, or both: training goes on."""
     data = Lazy(".", "train")
@@ -125,6 +144,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     start_processes()
     found = {name: trained(name) for name in NAMES}
-    found |= {"pieces": pieces(), "judged": judged()}
+    found |= {"pieces": pieces(), "judged": judged(), "odd batch": odd_batch()}
     torch.save(found, f"{sys.argv[1]}/{rank()}.pt")
-    stop_processes()
+    sys.exit(command(f"{sys.argv[1]}/command"))  # it leaves the group at its end
