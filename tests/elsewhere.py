@@ -62,8 +62,9 @@ def not_our_own() -> Setting:
 
 def run(setting: Setting, names: list[str]) -> subprocess.CompletedProcess:
     """pytest on the notebooks in a setting, as many at a time as cores allow; its words kept."""
-    together = min(max(usable_cores() // setting.threads, 1), 4)
-    command = [sys.executable, "-m", "pytest", *PYTEST, f"-n{together}", *(names or ["notebooks"])]
+    together = min(usable_cores() // setting.threads, len(names) or 4, 4)
+    workers = f"-n{together if together > 1 else 0}"  # 0: in pytest's own process
+    command = [sys.executable, "-m", "pytest", *PYTEST, workers, *(names or ["notebooks"])]
     environment = os.environ | setting.environment() | {"PYTHONPATH": path_of_modules()}
     return subprocess.run(
         command, cwd=TESTS.parent, env=environment, capture_output=True, text=True
