@@ -106,6 +106,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
+@pytest.mark.slow
 def test_hugging_face_model(folder, no_network):
     tokenizer, encoder = HuggingFaceTokenizer(folder, length=8), HuggingFaceEncoder(folder).eval()
     tokens = tokenizer(["A good day", "bad days and more of them and more"])
@@ -125,6 +126,7 @@ def test_hugging_face_model(folder, no_network):
     assert torch.equal(again(tokens), features)
 
 
+@pytest.mark.slow
 def test_bad_hugging_face_input(folder, tmp_path, no_network):
     encoder = HuggingFaceEncoder(folder)
     with pytest.raises(ValueError, match="tokens go from 0 to 10; the vocabulary holds 0..9"):
