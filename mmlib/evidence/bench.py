@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
 from mmlib.files import replacing, write_text
-from mmlib.plotting import modality_style, set_style
 
 TEST_TABLES = ("baselines", "valuation", "boosting", "detached", "gap", "cal", "combinations")
 # method -> its cheapest control, and what that control takes away
@@ -109,6 +107,10 @@ def markdown(table: pd.DataFrame) -> str:
 
 def draw_bench(table: pd.DataFrame, path: Path) -> None:
     """The README's figure: fused accuracy over joint concat, and what noise takes away."""
+    import matplotlib.pyplot as plt  # here: every worker that makes a row would import them, too
+
+    from mmlib.plotting import set_style
+
     set_style()
     table = table.drop(index="joint")
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 5.2), sharey=True, width_ratios=[1.6, 1])
@@ -131,6 +133,10 @@ def draw_bench(table: pd.DataFrame, path: Path) -> None:
 
 def draw_phenomenon(baselines: pd.DataFrame, folder: Path) -> None:
     """The picture of the README, `figures/phenomenon.png` beside the tables' folder."""
+    import matplotlib.pyplot as plt
+
+    from mmlib.plotting import modality_style, set_style
+
     table = baselines[baselines["scenario"] == "imbalanced"].pivot(index="seed", columns="method")
     panels = (
         ("What the picture's encoder learns", "probe_visual", "linear probe", "visual", "alone"),
