@@ -4,6 +4,7 @@ An import within a function counts like any other.
 """
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -47,16 +48,22 @@ def room(module):
     return first if first in MAY_IMPORT else "ground floor"
 
 
-def imports(text, modules):
-    """The modules of mmlib that a text imports, wherever in it."""
-    found = set()
+@cache
+def imported(text):
+    """What a text imports, wherever in it: pairs of a module and a name in it, or none."""
+    found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "mmlib imports by full names"
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in modules else node.module for name in names}
+            found += [(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def imports(text, modules):
+    """The modules of mmlib that a text imports."""
+    found = {f"{m}.{n}" if f"{m}.{n}" in modules else m for m, n in imported(text)}
     return found & modules.keys()
 
 
