@@ -1,6 +1,7 @@
 """Pytest settings shared by the unit tests and by the notebooks that run under nbval."""
 
 import pytest
+import torch
 
 from mmlib.devices import use_threads
 
@@ -34,3 +35,9 @@ class NotebookCells:
 def pytest_configure(config):
     """Register the hooks for every folder on the command line."""
     config.pluginmanager.register(NotebookCells())
+
+
+def pytest_runtest_setup(item):
+    """A test marked `cuda` is skipped where there is none."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
