@@ -34,7 +34,7 @@ PROOFS = {
     "resume": ("gpu_runs", 150),
     "torchrun": ("gpu_torchrun", 150),
 }
-MEASUREMENTS = {"timing": ("gpu_timing", 280), "seeds": ("gpu_seeds", 110)}
+MEASUREMENTS = {"timing": ("gpu_timing", 300), "seeds": ("gpu_seeds", 110)}
 PARTS = PROOFS | MEASUREMENTS
 
 

@@ -12,7 +12,7 @@ import mmlib.methods.gap
 import toys
 from mmlib.batches import DRAWS, ahead, batches, parts_of, take
 from mmlib.checkpoints import load_checkpoint, save_checkpoint
-from mmlib.devices import pick_device, seeded, use_channels_last
+from mmlib.devices import pick_device, seeded, use_channels_last, use_compiled
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.evaluation import collect, probe_encoders
 from mmlib.fusion import ConcatFusion
@@ -537,13 +537,28 @@ def test_every_method_trains_on_the_gpu_and_resumes(name, tmp_path, monkeypatch)
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)  # some kernels add at random
     data = toys.Lazy(".", "train")
     path = tmp_path / "checkpoint.pt"
-    trained = toys.make(name, data, lr=0.05, device="cuda")
-    assert trained.optimizer.defaults["fused"]
-    history = fit(trained, data, 4, 8, device="cuda", checkpoint=path, progress=False)
+    whole, stopped, again = (toys.make(name, data, lr=0.05, device="cuda") for _ in range(3))
+    options = {"device": "cuda", "progress": False}
+    history = fit(whole, data, 4, 8, **options)
     assert all(row["loss"] == row["loss"] for row in history)
-    again = toys.make(name, data, lr=0.05, device="cuda")
-    fit(again, data, 4, 8, device="cuda", checkpoint=path, resume=True, progress=False)
-    assert torch.equal(toys.weights(trained), toys.weights(again))
+    fit(stopped, data, 4, 8, checkpoint=path, after_epoch=lambda rows: len(rows) == 2, **options)
+    fit(again, data, 4, 8, checkpoint=path, resume=True, **options)
+    assert torch.equal(toys.weights(whole), toys.weights(again))
+    assert not torch.equal(toys.weights(whole), toys.weights(stopped))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["joint-unimodal", "boosting", "detached", "cal"])
+def test_compiled_encoders_give_the_same_on_the_gpu(name, monkeypatch):
+    """What a graph computes is copied before the next one overwrites it."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    data, found = toys.Lazy(".", "train"), []
+    for change in (use_channels_last, lambda x: use_compiled(use_channels_last(x), True)):
+        trained = toys.make(name, data, lr=0.01, device="cuda", change=change)
+        history = fit(trained, data, 4, 8, device="cuda", progress=False)
+        logits = collect(trained.predict, toys.whole(data), "cuda")
+        found.append((torch.tensor([row["loss"] for row in history]), logits))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.cuda

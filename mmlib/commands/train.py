@@ -40,6 +40,7 @@ from mmlib.devices import (
     seeded,
     usable_cores,
     use_channels_last,
+    use_compiled,
     use_precision,
     use_threads,
 )
@@ -200,7 +201,8 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
             encoder = use_channels_last(encoder)
         encoders[m] = use_precision(encoder, settings["precision"], device)
         if arguments.compile:
-            encoder.compile()
+            graphs = device.type == "cuda" and options.get("accumulate", 1) == 1
+            use_compiled(encoder, graphs)
     classes, epochs, seed = len(dataset.classes), settings["epochs"], settings["seed"]
     try:
         return make_method(name, encoders, classes, epochs, seed, device, dataset, **options)

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from gpu_check import attempt
 from mmlib.__main__ import parser
-from mmlib.batches import DRAWS, READERS, ahead, loaded
+from mmlib.batches import DRAWS, ahead, loaded, reading
 from mmlib.commands.train import build, encoder_for, open_data, settings_of
 from mmlib.data.tools.samples import write_sample
 from mmlib.devices import seeded, usable_cores, use_threads
@@ -62,9 +62,7 @@ def measurements(root, data, device, size):
     """The rows in order; what takes long to start is last."""
     simple = ("float32", "bfloat16")
     yield "loader alone", loader, data, device, size
-    for readers in (4, 8):  # told, not judged: would more threads than `fit` has read faster?
-        few = size | {"rounds": 2}
-        yield f"loader alone, {readers} readers", loader, data, device, few, readers
+    yield "loader alone, by threads", loader, data, device, size, False
     for name in simple:
         yield f"pure, {name}", pure, root, data, device, name, size
         yield f"ours, {name}", ours, root, data, device, name, size
@@ -221,15 +219,16 @@ def usable_workers(size):
     return max(1, min(CORES, place.f_bavail * place.f_frsize // each))
 
 
-def loader(data, device, size, readers=READERS):
-    """Batches a second, finished on the device, from the warm cache."""
-    seconds, ahead.__defaults__ = [], (readers,)
-    for _ in range(1 + size["rounds"]):
-        started = wait(device)
-        parts = visits(data, size).split(size["batch"])
-        deque(loaded(data, parts, device, torch.rand(len(data), DRAWS)), maxlen=0)
-        seconds.append(wait(device) - started)
-    ahead.__defaults__ = (READERS,)
+def loader(data, device, size, processes=True):
+    """Batches a second, finished on the device, from the warm cache; as `fit` has them."""
+    seconds = []
+    with reading(data, device) as read:
+        for _ in range(1 + size["rounds"]):
+            started = wait(device)
+            parts, luck = visits(data, size).split(size["batch"]), torch.rand(len(data), DRAWS)
+            found = loaded(data, parts, device, luck, read if processes else None)
+            deque(found, maxlen=0)
+            seconds.append(wait(device) - started)
     return speed(seconds[1:], size["steps"], device)
 
 
