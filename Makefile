@@ -27,6 +27,9 @@ run: set-up  ## execute all notebooks in place, with a table of seconds and memo
 bench: set-up  ## measure the budgets of time and memory
 	$(python) tests/bench.py
 
+gpu-check: set-up  ## prove the library on a GPU and measure it, in at most eight minutes
+	$(python) tests/gpu_check.py $(ARGS)
+
 tuning: set-up  ## choose every method's options on validation
 	$(python) -m mmlib tuning
 
@@ -48,4 +51,4 @@ help:  ## this list
 set-up:
 	@.ci/set-up
 
-.PHONY: lab test test-fast test-units test-notebooks test-elsewhere run bench tuning results lint clean help set-up
+.PHONY: lab test test-fast test-units test-notebooks test-elsewhere run bench gpu-check tuning results lint clean help set-up

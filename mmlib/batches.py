@@ -6,20 +6,25 @@ to, what the model gets; several threads may call them at a time. `draws` are `D
 numbers a sample; `None` means evaluation.
 """
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from mmlib.arguments import whole_number
+from mmlib.devices import usable_cores
 
 Inputs = dict[str, Tensor]
 READERS = 2  # threads that read batches ahead; more wait for each other
+PROCESSES = 4  # that read batches ahead for CUDA
 DRAWS = 8  # random numbers that decide what a sample undergoes in an epoch
 
 
@@ -61,13 +66,15 @@ def loaded(
     parts: Iterable[Tensor],
     device: torch.device | str = "cpu",
     draws: Tensor | None = None,
+    read: Callable | None = None,
 ) -> Iterator[tuple[Inputs, Tensor, Tensor]]:
     """`(inputs, target, index)` of each index in `parts`; `draws`, `(N, DRAWS)`, for training.
 
     Of a data set that is not in memory, `READERS` threads read the next batches, a batch each,
-    while the caller works on this one. They finish them, too; but for CUDA they copy them from
-    pinned memory on a stream of their own, and they are finished there. What goes wrong in a thread
-    is raised here. Closed or finished, it leaves no thread behind.
+    while the caller works on this one, or what `reading` gave as `read` does. For the CPU the
+    threads finish them, too; for CUDA they are copied from pinned memory on a stream of their own
+    and finished there. What goes wrong in a reader is raised here. Closed or finished, it leaves no
+    thread behind.
     """
     if hasattr(dataset, "inputs"):
         for index in parts:
@@ -76,15 +83,20 @@ def loaded(
     here, cuda = (torch.device(device).type == kind for kind in ("cpu", "cuda"))
     stream = torch.cuda.Stream(device) if cuda else None
 
-    def read(index: Tensor):
+    def on_its_way(index: Tensor, raw: Inputs | None = None):
         own = None if draws is None else draws[index]
-        inputs = dataset.take(index, own)
+        raw = dataset.take(index, own) if raw is None else raw
         rest = {"target": dataset.target[index], "index": index}
         if here:
-            return (dataset.finish(inputs, own), rest, {}), None
-        return _sent([inputs, rest, {} if own is None else {"draws": own}], device, stream)
+            return (dataset.finish(raw, own), rest, {}), None
+        return _sent([raw, rest, {} if own is None else {"draws": own}], device, stream)
 
-    with closing(ahead(read, parts)) as results:
+    if read:
+        parts = list(parts)
+        results = map(on_its_way, parts, read(parts, draws))
+    else:
+        results = ahead(on_its_way, parts)
+    with closing(results) if hasattr(results, "close") else nullcontext():
         for (inputs, rest, own), arrived in results:
             if cuda:
                 torch.cuda.current_stream(device).wait_event(arrived)
@@ -93,6 +105,65 @@ def loaded(
             if not here:
                 inputs = dataset.finish(inputs, own.get("draws"))
             yield inputs, rest["target"], rest["index"]
+
+
+@contextmanager
+def reading(dataset, device: torch.device | str = "cpu") -> Iterator[Callable | None]:
+    """For CUDA: `read` for `loaded`, by processes that live as long as this context; else `None`.
+
+    Threads wait for the interpreter that starts the GPU's work, and hold it up. Processes do not,
+    but take a second to start, so a run starts them once.
+    """
+    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    lazy = not hasattr(dataset, "inputs") and torch.device(device).type == "cuda"
+    if not lazy or cores < 2 or "fork" not in get_all_start_methods():
+        yield None
+        return
+    processes = _Processes(dataset, min(PROCESSES, cores - 1))
+    try:
+        yield processes.read
+    finally:
+        processes.loader = None  # nobody else holds it, so its processes end
+
+
+class _Processes:
+    """Raw batches, read ahead by processes of a `DataLoader`."""
+
+    def __init__(self, dataset, count: int):
+        self.jobs: list = []
+        self.loader = DataLoader(
+            _Raw(dataset),
+            batch_size=None,
+            sampler=self.jobs,
+            num_workers=count,
+            persistent_workers=True,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # or it would draw from the global one
+            multiprocessing_context="fork",
+        )
+
+    def read(self, parts: Sequence[Tensor], draws: Tensor | None) -> Iterator[Inputs]:
+        """The raw batch of each index in `parts`, in order."""
+        # as arrays: a tensor would travel by a file descriptor of its own
+        self.jobs[:] = [(x.numpy(), None if draws is None else draws[x].numpy()) for x in parts]
+        for raw in self.loader:
+            if isinstance(raw, Exception):
+                raise raw
+            yield raw
+
+
+class _Raw(Dataset):
+    """What a process of `_Processes` does; an error travels back as it is."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, job: tuple) -> Inputs | Exception:
+        index, draws = (None if x is None else torch.from_numpy(x) for x in job)
+        try:
+            return self.dataset.take(index, draws)
+        except Exception as error:
+            return error
 
 
 def _sent(groups: list[Inputs], device, stream) -> tuple[list[Inputs], Any]:

@@ -98,3 +98,14 @@ def use_channels_last(module: nn.Module) -> nn.Module:
     What such a convolution gives has the same layout, so the inputs need no change.
     """
     return module.to(memory_format=torch.channels_last)
+
+
+def use_compiled(module: nn.Module, graphs: bool) -> nn.Module:
+    """Compile what `module` computes; with `graphs` CUDA replays it as a graph.
+
+    A graph's result lies where the next one's will, so the caller gets a copy of it. Gradients do,
+    too: `graphs` is for steps of one backward pass a module.
+    """
+    forward = torch.compile(module.forward, mode="reduce-overhead" if graphs else None)
+    module.forward = lambda *inputs: forward(*inputs).clone()
+    return module

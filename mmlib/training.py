@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.batches import DRAWS, Inputs, loaded
+from mmlib.batches import DRAWS, Inputs, loaded, reading
 from mmlib.checkpoints import open_checkpoint, save_epoch
 from mmlib.devices import seeded
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
@@ -99,35 +99,36 @@ def fit(
     generator = torch.Generator()
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
-    for epoch in range(len(history), epochs):
-        started, logs = time.perf_counter(), []
-        generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
-        with seeded(seed * 1_000_003 + epoch):
-            plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
-            visits = _visits(dataset, plan, batch_size, generator, device)
-            steps = -(-len(plan.index) // batch_size)
-            with closing(visits), tqdm(total=steps, leave=False, disable=quiet) as small_bar:
-                for inputs, target, index, keep in visits:
-                    logs.append(method.step(inputs, target, index, keep))
-                    small_bar.update()
-        row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
-        row = mean_over_processes(row, device)
-        row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
-        row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
-        history.append(row | (evaluate(method) if evaluate else {}))
-        if checkpoint and rank() == 0:
-            save_epoch(Path(checkpoint), method, history, best)
-        bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
-        bar.update()
-        done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
-        if sum_over_processes(done):  # all of them or none
-            break
+    with reading(dataset, device) as read:
+        for epoch in range(len(history), epochs):
+            started, logs = time.perf_counter(), []
+            generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
+            with seeded(seed * 1_000_003 + epoch):
+                plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
+                visits = _visits(dataset, plan, batch_size, generator, device, read)
+                steps = -(-len(plan.index) // batch_size)
+                with closing(visits), tqdm(total=steps, leave=False, disable=quiet) as small_bar:
+                    for inputs, target, index, keep in visits:
+                        logs.append(method.step(inputs, target, index, keep))
+                        small_bar.update()
+            row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
+            row = mean_over_processes(row, device)
+            row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
+            row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
+            history.append(row | (evaluate(method) if evaluate else {}))
+            if checkpoint and rank() == 0:
+                save_epoch(Path(checkpoint), method, history, best)
+            bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
+            bar.update()
+            done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
+            if sum_over_processes(done):  # all of them or none
+                break
     bar.close()
     return history
 
 
 def _visits(
-    dataset, plan: Plan, batch_size: int, generator: torch.Generator, device
+    dataset, plan: Plan, batch_size: int, generator: torch.Generator, device, read=None
 ) -> Iterator[tuple[Inputs, Tensor, Tensor, dict[str, Tensor] | None]]:
     """What `step` is given in an epoch: this process's share of each shuffled batch."""
     draws = None
@@ -135,9 +136,9 @@ def _visits(
         luck = torch.Generator().manual_seed(generator.initial_seed() + 500_009)
         draws = torch.rand(len(dataset), DRAWS, generator=luck)
     shares = _shares(len(plan.index), batch_size, generator)
-    read = loaded(dataset, [plan.index[rows] for rows in shares], device, draws)
-    with closing(read):
-        for rows, batch in zip(shares, read, strict=True):
+    found = loaded(dataset, [plan.index[rows] for rows in shares], device, draws, read)
+    with closing(found):
+        for rows, batch in zip(shares, found, strict=True):
             keep = plan.keep and {m: kept[rows].to(device) for m, kept in plan.keep.items()}
             yield *batch, keep
 
@@ -163,12 +164,12 @@ def _shares(count: int, batch_size: int, generator: torch.Generator) -> list[Ten
 def make_optimizer(
     name: str, parameters: Iterable[Tensor], lr: float, weight_decay: float = 1e-4
 ) -> torch.optim.Optimizer:
-    """`"sgd"` (momentum 0.9) or `"adam"`, on CUDA one kernel for all parameters (`fused`)."""
-    parameters = list(parameters)
-    options = {"weight_decay": weight_decay, "fused": parameters[0].is_cuda or None}
+    """`"sgd"` (momentum 0.9) or `"adam"`."""
+    # `fused` would be faster on CUDA, but PyTorch's SGD then wants a momentum for every parameter
+    # or for none, and one that got its first gradient later has none yet
     if one_of("optimizer", name, ("sgd", "adam")) == "sgd":
-        return torch.optim.SGD(parameters, lr, 0.9, **options)
-    return torch.optim.Adam(parameters, lr, **options)
+        return torch.optim.SGD(parameters, lr, 0.9, weight_decay=weight_decay)
+    return torch.optim.Adam(parameters, lr, weight_decay=weight_decay)
 
 
 def cosine_rate(optimizer: torch.optim.Optimizer, lr: float, epoch: int, epochs: int) -> None:

@@ -5,6 +5,7 @@ import shlex
 import sys
 
 import pytest
+import torch
 
 from mmlib.devices import usable_cores, use_threads
 
@@ -61,3 +62,9 @@ class NotebookCells:
 def pytest_configure(config):
     """Register the hooks for every folder on the command line."""
     config.pluginmanager.register(NotebookCells())
+
+
+def pytest_runtest_setup(item):
+    """A test marked `cuda` is skipped where there is none."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")

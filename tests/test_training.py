@@ -7,8 +7,9 @@ from torch import nn
 import mmlib.methods.gap
 import toys
 from mmlib.batches import DRAWS, batches, take
-from mmlib.devices import seeded, use_channels_last
+from mmlib.devices import seeded, use_channels_last, use_compiled
 from mmlib.encoders import SmallCNN, TextEncoder
+from mmlib.evaluation import collect
 from mmlib.fusion import ConcatFusion
 from mmlib.methods import METHODS, make_method
 from mmlib.methods.gap import fit_gap_mixture
@@ -300,10 +301,7 @@ def test_decay_at_replaces_the_cosine():
         assert stepped.optimizer.param_groups[0]["lr"] == pytest.approx(wanted)
 
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-
-
-@needs_cuda
+@pytest.mark.cuda
 def test_batches_reach_the_gpu_whole():
     data = toys.Lazy(".", "train")
     draws = torch.rand(40, DRAWS)
@@ -317,21 +315,37 @@ def test_batches_reach_the_gpu_whole():
     assert not reading_threads()
 
 
-@needs_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_trains_on_the_gpu_and_resumes(name, tmp_path):
+def test_every_method_trains_on_the_gpu_and_resumes(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)  # some kernels add at random
     data = toys.Lazy(".", "train")
     path = tmp_path / "checkpoint.pt"
-    trained = toys.make(name, data, lr=0.05, device="cuda")
-    assert trained.optimizer.defaults["fused"]
-    history = fit(trained, data, 4, 8, device="cuda", checkpoint=path, progress=False)
+    whole, stopped, again = (toys.make(name, data, lr=0.05, device="cuda") for _ in range(3))
+    options = {"device": "cuda", "progress": False}
+    history = fit(whole, data, 4, 8, **options)
     assert all(row["loss"] == row["loss"] for row in history)
-    again = toys.make(name, data, lr=0.05, device="cuda")
-    fit(again, data, 4, 8, device="cuda", checkpoint=path, resume=True, progress=False)
-    assert torch.equal(toys.weights(trained), toys.weights(again))
+    fit(stopped, data, 4, 8, checkpoint=path, after_epoch=lambda rows: len(rows) == 2, **options)
+    fit(again, data, 4, 8, checkpoint=path, resume=True, **options)
+    assert torch.equal(toys.weights(whole), toys.weights(again))
+    assert not torch.equal(toys.weights(whole), toys.weights(stopped))
 
 
-@needs_cuda
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["joint-unimodal", "boosting", "detached", "cal"])
+def test_compiled_encoders_give_the_same_on_the_gpu(name, monkeypatch):
+    """What a graph computes is copied before the next one overwrites it."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    data, found = toys.Lazy(".", "train"), []
+    for change in (use_channels_last, lambda x: use_compiled(use_channels_last(x), True)):
+        trained = toys.make(name, data, lr=0.01, device="cuda", change=change)
+        history = fit(trained, data, 4, 8, device="cuda", progress=False)
+        logits = collect(trained.predict, toys.whole(data), "cuda")
+        found.append((torch.tensor([row["loss"] for row in history]), logits))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.cuda
 def test_bfloat16_and_channels_last_on_the_gpu():
     from mmlib.devices import use_precision
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmlib.arguments import one_of
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
-from mmlib.devices import seeded, use_channels_last, use_precision
+from mmlib.devices import seeded, use_channels_last, use_compiled, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.methods import METHODS, make_method
 from mmlib.parallel import share_batch_norm
@@ -56,7 +56,8 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
             encoder = use_channels_last(encoder)
         encoders[m] = use_precision(encoder, settings["precision"], device)
         if arguments.compile:
-            encoder.compile()
+            graphs = device.type == "cuda" and options.get("accumulate", 1) == 1
+            use_compiled(encoder, graphs)
     classes, epochs, seed = len(dataset.classes), settings["epochs"], settings["seed"]
     try:
         return make_method(name, encoders, classes, epochs, seed, device, dataset, **options)

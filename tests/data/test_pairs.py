@@ -127,7 +127,7 @@ class TestEach:
                 expected = together[m][2:] if len(index) == 1 else together[m][:2]
                 torch.testing.assert_close(alone[m], expected)
 
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+    @pytest.mark.cuda
     def test_finishes_on_a_gpu(self, name, trees, draws):
         for aligned in (True, False):
             data = SETS[name][1](trees[name], "train", aligned=aligned)

@@ -261,14 +261,14 @@ def test_boxes_outside_are_refused(box, pictures):
         resized_crop(pictures, torch.tensor([[0, 0, 4, 4]]), 8)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_a_gpu_gives_the_same_pictures(pictures, draws):
     here = finish_pictures(pictures, draws, 32)
     there = finish_pictures(pictures.cuda(), draws.cuda(), 32)
     assert_close(there.cpu(), here, atol=0.02, rtol=0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_a_gpu_is_not_waited_for(pictures, draws):
     """PyTorch raises at whatever makes the CPU wait for what it has asked of the GPU."""
     there, own = pictures.cuda(), draws.cuda()
