@@ -117,6 +117,6 @@ def test_a_forbidden_import_is_found(module, line):
 
 
 def test_a_circle_is_found():
-    planted = sources()
-    planted["mmlib.arguments"] += "\ndef f():\n    from mmlib import batches\n"
-    assert {"mmlib.arguments", "mmlib.batches"} == set(circle(planted))
+    late = "def f():\n    from mmlib import two"
+    planted = {"mmlib.one": late, "mmlib.two": "import mmlib.one", "mmlib.three": late}
+    assert set(circle(planted)) == {"mmlib.one", "mmlib.two"}
