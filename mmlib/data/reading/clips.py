@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.reading.base import FromFiles, check_draws
-from mmlib.data.reading.buffers import Buffers
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.clip_lists import (
+from mmlib.data.cremad import (
     CREMAD_LABELS,
     ave_entry,
     ave_lines,
@@ -26,6 +23,9 @@ from mmlib.data.reading.clip_lists import (
     list_folder,
     of_actors,
 )
+from mmlib.data.reading.base import FromFiles, check_draws
+from mmlib.data.reading.buffers import Buffers
+from mmlib.data.reading.cache import Cache, cache_folder
 from mmlib.data.reading.folders import inner_folder
 from mmlib.data.reading.lists import SPLITS, Entry, carved, folder_of, without_repeats
 from mmlib.data.reading.media import (

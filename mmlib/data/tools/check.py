@@ -9,10 +9,10 @@ import torch
 from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of
+from mmlib.data.cremad import kinetics_folder, kinetics_names
 from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
 from mmlib.data.nyud2 import NYUDepthV2
-from mmlib.data.reading.clip_lists import kinetics_folder, kinetics_names
 from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds
 from mmlib.data.reading.folders import inner_folder
 from mmlib.data.reading.lists import SPLITS, folder_of

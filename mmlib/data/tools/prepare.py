@@ -20,8 +20,7 @@ import soundfile
 from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.reading.cache import NO_SPACE
-from mmlib.data.reading.clip_lists import (
+from mmlib.data.cremad import (
     ave_entry,
     ave_lines,
     kinetics_entries,
@@ -29,6 +28,7 @@ from mmlib.data.reading.clip_lists import (
     kinetics_names,
     list_folder,
 )
+from mmlib.data.reading.cache import NO_SPACE
 from mmlib.data.reading.folders import inner_folder
 from mmlib.data.reading.lists import folder_of, without_repeats
 from mmlib.data.reading.media import PICTURES

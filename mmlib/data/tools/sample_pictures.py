@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.tools.samples import start_sample
+from mmlib.data.tools.drawing import start_sample
 
 ROOMS = ("bathroom", "bedroom", "kitchen", "office")
 ACTIONS = ("Archery", "Bowling", "Diving")

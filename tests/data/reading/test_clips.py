@@ -15,9 +15,9 @@ from torchaudio.compliance import kaldi
 from torchvision.transforms import functional as TF
 
 from mmlib.commands.presets import PRESETS
+from mmlib.data.cremad import CREMAD_LABELS, actor_of, actors_of
 from mmlib.data.reading import clips
 from mmlib.data.reading.cache import Cache
-from mmlib.data.reading.clip_lists import CREMAD_LABELS, actor_of, actors_of
 from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds, choose_frames, smv_frames
 from mmlib.data.reading.media import read_image, read_sound
 from mmlib.data.reading.transforms import DRAWS, IMAGENET, fitting_box, own_luck
