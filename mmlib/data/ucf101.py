@@ -12,29 +12,11 @@ from torch import Tensor
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.folders import inner_folder, picture_names
-from mmlib.data.reading.lists import (
-    SPLITS,
-    Entry,
-    bad_line,
-    folder_of,
-    known_label,
-    read_lines,
-    safe_id,
-    without_repeats,
-)
+from mmlib.data.reading.boxes import flips, square_boxes, unaligned
+from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
+from mmlib.data.reading.lists import Entry, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
-from mmlib.data.reading.transforms import (
-    IMAGENET,
-    SIDE,
-    crop,
-    flips,
-    normalise,
-    shrink,
-    square_boxes,
-    unaligned,
-)
+from mmlib.data.reading.transforms import IMAGENET, SIDE, crop, normalise, shrink
 
 STATISTICS = (  # DI-MML's, of the pictures
     tuple(x / 255 for x in (106.46409, 101.46796, 93.22408)),
@@ -113,8 +95,8 @@ class UCF101(FromFiles):
         aligned: bool = True,
         cache: str | Path | None | bool = None,
     ):
-        self.split, self.aligned, self.stacked = one_of("split", split, SPLITS), aligned, stacked
-        self.root = folder_of(root, "the folder of UCF-101, with jpegs_256 and tvl1_flow in it")
+        self._open(root, split, "the folder of UCF-101, with jpegs_256 and tvl1_flow in it")
+        self.aligned, self.stacked = aligned, stacked
         self.recipe = one_of("recipe", recipe, tuple(RECIPES))
         self._how = _recipe_of(recipe, flow_frames, frames)
         self._places = None if places is None else whole_number("places", places, at_least=1)
@@ -129,10 +111,9 @@ class UCF101(FromFiles):
         else:
             path = folder / f"trainlist0{fold}.txt"
             entries = _without_groups(path, _read_list(path, self.classes), split)
-        self._keep(entries)
+        recipe = {"data": "ucf101", **self._how._asdict()}
+        self._keep(entries, cache if places else False, recipe)
         self._folders: dict[Path, dict[str, str]] = {}
-        kept = {"data": "ucf101", **self._how._asdict()}
-        self._cache = Cache(cache_folder(self.root, cache if places else False), kept)
 
     def sources(self, index: int) -> list[Path]:
         """The frames that evaluation reads: per window the flow's u, its v, and the pictures.
@@ -165,10 +146,10 @@ class UCF101(FromFiles):
             return torch.stack([u, v], dim=1)
         u, v = flow.unbind(1)
         if self.recipe == "di-mml":
-            return torch.stack([crop(u, boxes, flip), crop(v, boxes, None)], dim=1)
-        flip_u = flips(unaligned(draws))
-        flip_v = flips(unaligned(unaligned(draws)))
-        return torch.stack([crop(u, boxes, flip_u), crop(v, boxes, flip_v)], dim=1)
+            flip_v = None
+        else:
+            flip, flip_v = flips(unaligned(draws)), flips(unaligned(unaligned(draws)))
+        return torch.stack([crop(u, boxes, flip), crop(v, boxes, flip_v)], dim=1)
 
     def _read(self, index: int, draws: Tensor | None) -> dict[str, Tensor]:
         clip = self._clip(index)
@@ -236,12 +217,9 @@ class UCF101(FromFiles):
 
 
 def _recipe_of(name: str, flow_frames: int | None, frames: int | None) -> Recipe:
-    recipe = RECIPES[name]
-    if flow_frames is not None:
-        flow_frames = whole_number("flow_frames", flow_frames, at_least=1)
-        recipe = recipe._replace(flow_frames=flow_frames)
-    if frames is not None:
-        recipe = recipe._replace(frames=whole_number("frames", frames, at_least=1))
+    given = {"flow_frames": flow_frames, "frames": frames}
+    given = {n: whole_number(n, x, at_least=1) for n, x in given.items() if x is not None}
+    recipe = RECIPES[name]._replace(**given)
     if recipe.frames > recipe.flow_frames:
         raise ValueError(
             f"frames is {recipe.frames}, more than the {recipe.flow_frames} flow_frames of a window"
@@ -266,13 +244,13 @@ def _frame(path: Path, size: tuple[int, int]) -> Tensor:
 def _read_class_numbers(path: Path) -> tuple[str, ...]:
     """`classInd.txt`: `1 ApplyEyeMakeup`, one class a line, numbered from 1 in order."""
     classes: list[str] = []
-    for number, text in read_lines(path):
-        words = text.split()
+    for line in read_lines(path):
+        words = line.text.split()
         if len(words) != 2 or words[0] != str(len(classes) + 1):
-            raise bad_line(path, number, text, f"'{len(classes) + 1} Class', numbered in order")
+            raise line.bad(f"'{len(classes) + 1} Class', numbered in order")
         if words[1] in classes:
-            raise bad_line(path, number, text, "each class once")
-        classes.append(safe_id(path, number, words[1]))
+            raise line.bad("each class once")
+        classes.append(line.safe_id(words[1]))
     return tuple(classes)
 
 
@@ -283,16 +261,16 @@ def _read_list(path: Path, classes: tuple[str, ...]) -> list[Entry]:
     """A list of clips, `Class/v_Class_g01_c01.avi`, with the class's number behind it or not."""
     expected = "'Class/v_Class_g01_c01.avi', and behind it the number of the class or nothing"
     entries = []
-    for number, text in read_lines(path):
-        words = text.split()
-        parts = safe_id(path, number, words[0], nested=True).split("/")
+    for line in read_lines(path):
+        words = line.text.split()
+        parts = line.safe_id(words[0], nested=True).split("/")
         video = parts[-1].removesuffix(".avi")
         if len(words) > 2 or len(parts) != 2 or not _VIDEO.fullmatch(video):
-            raise bad_line(path, number, text, expected)
-        label = known_label(path, number, parts[0], classes)
+            raise line.bad(expected)
+        label = line.known_label(parts[0], classes)
         if len(words) == 2 and words[1] != str(label + 1):
-            raise bad_line(path, number, text, f"{label + 1}, the number of {parts[0]}, at the end")
-        entries.append(Entry(video, label, number))
+            raise line.bad(f"{label + 1}, the number of {parts[0]}, at the end")
+        entries.append(Entry(video, label, line.number))
     return without_repeats(path, entries)
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import toys
 from mmlib.commands.presets import PRESETS
-from mmlib.data.reading.clips import CremaD
+from mmlib.data import CremaD
 from mmlib.data.tools.samples import write_sample
 from mmlib.methods import boosting
 from mmlib.training import fit

@@ -12,6 +12,7 @@ import torch
 from mmlib import files
 from mmlib.data import AVDigits, av_digits, log_mel
 from mmlib.data.av_digits import SCENARIOS, WORD_LEVEL
+from mmlib.data.reading.digits import scans, spoken_digits
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,9 +70,9 @@ def test_splits_share_no_scan_and_no_voice_whatever_the_seeds():
 
 def test_the_pair_shows_and_says_the_same_digit(small):
     data = small["imbalanced"]
-    scans = av_digits._scans()[1]
-    assert torch.equal(torch.from_numpy(scans)[data.truth["scan"]], data.target)
-    spoken = av_digits._spoken_digits().digit
+    drawn = scans()[1]
+    assert torch.equal(torch.from_numpy(drawn)[data.truth["scan"]], data.target)
+    spoken = spoken_digits().digit
     clips = torch.tensor([draw.clip for draw in data._draws])
     assert torch.equal(torch.from_numpy(spoken)[clips], data.target)
 
@@ -91,7 +92,7 @@ def test_truth_is_what_was_done(small):
         assert (data.truth["audio_snr_db"][ruined != 1] >= 0).all()
         for i in range(20):
             draw, sound = data._draws[i], data.waveform(i)
-            word = len(av_digits._spoken_digits().clips[draw.clip])
+            word = len(spoken_digits().clips[draw.clip])
             start = int(draw.start * (len(sound) - word + 1))
             noise = torch.cat([sound[:start], sound[start + word :]])
             measured = 20 * np.log10(WORD_LEVEL / noise.std().item())
@@ -137,13 +138,13 @@ def elsewhere(tmp_path, monkeypatch):
     (tmp_path / "assets").mkdir()
     copy = tmp_path / "assets/spoken_digits.npz"
     shutil.copy(ROOT / "assets/spoken_digits.npz", copy)
-    av_digits._spoken_digits.cache_clear()
+    spoken_digits.cache_clear()
     yield copy
-    av_digits._spoken_digits.cache_clear()
+    spoken_digits.cache_clear()
 
 
 def test_whole_asset_is_found_beside_the_package(elsewhere):
-    assert len(av_digits._spoken_digits().clips) == 1010
+    assert len(spoken_digits().clips) == 1010
 
 
 def test_missing_asset(elsewhere):

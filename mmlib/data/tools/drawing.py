@@ -1,6 +1,9 @@
-"""What the writers of sample trees share: the folder, lists, pictures."""
+"""What the writers of sample trees share: the folder, its files, colours."""
 
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 README = (
     "This is a generated sample of mmlib in the layout of {name}: drawn pictures and synthetic "
@@ -22,3 +25,25 @@ def start_sample(root: str | Path, name: str) -> Path:
         raise FileExistsError(f"{root} is not empty and no sample of mmlib; give another folder")
     readme.write_text(README.format(name=name), encoding="utf-8")
     return root
+
+
+def save(picture: Image.Image, path: Path, quality: int = 80) -> None:
+    """Write a picture, and make its folder; `quality` is that of a jpeg."""
+    picture.save(placed(path), quality=quality)
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write a list, and make its folder."""
+    text = "".join(f"{line}\n" for line in lines)
+    placed(path).write_text(text, encoding="utf-8", newline="\n")
+
+
+def placed(path: Path) -> Path:
+    """`path`, whose folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def near(colour, random: np.random.Generator) -> tuple[int, ...]:
+    """A colour near to the given one."""
+    return tuple(int(c) for c in np.clip(np.asarray(colour) + random.normal(0, 12, 3), 0, 255))

@@ -17,10 +17,12 @@ import torch
 from PIL import Image, ImageDraw
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.av_digits import SAMPLE_RATE as CLIP_RATE
-from mmlib.data.av_digits import _spoken_digits
+from mmlib.data.reading.digits import SAMPLE_RATE as CLIP_RATE
+from mmlib.data.reading.digits import spoken_digits
 from mmlib.data.reading.lists import carve
-from mmlib.data.tools.drawing import start_sample
+from mmlib.data.reading.media import read_first_channel
+from mmlib.data.spectrograms import spectrogram
+from mmlib.data.tools.drawing import placed, save, start_sample, write_lines
 
 RATE = 16_000  # Hz, of every sound written
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
@@ -46,22 +48,22 @@ def write_cremad(
     """
     whole_number("clips_per_class", clips_per_class, at_least=2)
     whole_number("actors", actors, at_least=1)
-    root = start_sample(root, "CREMA-D")
-    clips = []
-    for emotion in EMOTIONS:
+    root, lines = start_sample(root, "CREMA-D"), []
+    for label, emotion in enumerate(EMOTIONS):
         for number in range(clips_per_class):
             actor, take = number % actors, number // actors
             sentence, level = SENTENCES[take % 12], ("XX", "LO", "MD", "HI")[take // 12 % 4]
             clip = f"{1001 + actor}_{sentence}_{emotion}_{level}"
-            random = np.random.default_rng((seed, 0, number, tuple(EMOTIONS).index(emotion)))
-            _write_acted(root, clip, actor, take, emotion, random, seed)
-            clips.append((clip, emotion))
-    train, test = carve(torch.tensor([tuple(EMOTIONS).index(e) for _, e in clips]), 0.25, seed)
+            random = np.random.default_rng((seed, 0, number, label))
+            # what this actor does with this emotion, in all clips: what others do not share
+            style = np.random.default_rng((seed, 3, actor, label)).normal(size=3)
+            _write_acted(root, clip, actor, take, label, style, random)
+            lines.append(f"{clip},{emotion}")
+    train, test = carve(torch.arange(6).repeat_interleave(clips_per_class), 0.25, seed)
+    lists = root / "data" / "CREMAD"
     for split, rows in (("train", train), ("test", test)):
-        _write_list(
-            root / "data" / "CREMAD" / f"{split}.csv", [",".join(clips[i]) for i in rows.tolist()]
-        )
-    _write_list(root / "data" / "CREMAD" / "stat.csv", ["\ufeff" + "NEU", *list(EMOTIONS)[1:]])
+        write_lines(lists / f"{split}.csv", [lines[i] for i in rows.tolist()])
+    write_lines(lists / "stat.csv", ["\ufeff" + "NEU", *list(EMOTIONS)[1:]])
     return root
 
 
@@ -88,15 +90,21 @@ def write_ave(
             start = int(random.integers(0, 5))
             end = int(random.integers(start + 2, 11))
             sound = _event_sound(label, random, start, end)
-            _write_event(root, clip, label, sound, (start, end), pickled, random)
+            _write_frames(root / "Image-01-FPS-SE" / clip, "{:05d}.jpg", 0, label, random)
+            if pickled:
+                part = torch.from_numpy(sound[start * RATE : end * RATE]).float()
+                stored = pickle.dumps(spectrogram(part, RATE, "pmr-10s").numpy())
+                placed(root / "Audio-1004-SE" / f"{clip}.pkl").write_bytes(stored)
+            else:
+                _write_sound(root / "AudioWAV" / f"{clip}.wav", sound)
             split = ("train", "train", "train", "val", "test")[number % 5]
             lines[split].append(f"{event}&{clip}&good&{start}&{end}")
     category, rest = lines["train"][0].split("&", 1)
     lines["train"].append(f"{EVENTS[1]}&{rest}")
     for split, texts in lines.items():
-        _write_list(root / f"{split}Set.txt", texts)
+        write_lines(root / f"{split}Set.txt", texts)
     header = "Category&VideoID&Quality&StartTime&EndTime"
-    _write_list(root / "Annotations.txt", [header, *lines["train"], *lines["val"], *lines["test"]])
+    write_lines(root / "Annotations.txt", [header, *lines["train"], *lines["val"], *lines["test"]])
     return root
 
 
@@ -127,23 +135,23 @@ def write_kinetics_sounds(
             sound = root / "ks_audio" / split / f"{clip}.wav"
             _write_sound(sound, _event_sound(label, random, 0, 10))
             _write_frames(root / "ks_visual" / split / clip, "frame_{:05d}.jpg", 1, label, random)
-            if layout == "smv":
-                _as_filter_bank(sound)
+            if layout == "smv":  # in place of the wav file its filter bank
+                bank = spectrogram(*read_first_channel(sound), "fbank")
+                np.save(sound.with_suffix(".npy"), bank.numpy())
+                sound.unlink()
             path = f"ks_visual/{split}/{clip} 10"
             lines[split].append(f"{path} {label}" if layout == "smv" else f"{clip},10,{label}")
     for split, texts in lines.items():
         name = f"my_{split}.txt" if layout == "ogm" else f"ks_audio/{split}_1fps_path.txt"
-        _write_list(root / name, texts)
+        write_lines(root / name, texts)
     return root
 
 
 def _write_acted(
-    root: Path, clip: str, actor: int, sentence: int, emotion: str, random, seed: int
+    root: Path, clip: str, actor: int, sentence: int, label: int, style: np.ndarray, random
 ) -> None:
     """Sound and frames of one acted sentence."""
-    # what this actor does with this emotion, in all clips: the part that others do not share
-    style = np.random.default_rng((seed, 3, actor, tuple(EMOTIONS).index(emotion))).normal(size=3)
-    speed, loudness, pause, *face = EMOTIONS[emotion]
+    speed, loudness, pause, *face = tuple(EMOTIONS.values())[label]
     speed *= math.exp(0.12 * style[0] + 0.03 * random.normal())
     loudness *= math.exp(0.35 * style[1] + 0.1 * random.normal())
     words = np.random.default_rng((4, sentence)).integers(0, 10, 4)
@@ -153,16 +161,16 @@ def _write_acted(
     sound = loudness * np.concatenate(parts)
     _write_sound(root / "AudioWAV" / f"{clip}.wav", sound + 0.01 * random.normal(size=len(sound)))
     frames = min(max(math.ceil(len(sound) / RATE), 2), 4)
-    hue = tuple(EMOTIONS).index(emotion) / 6 + 0.12 * style[2]
+    hue = label / 6 + 0.12 * style[2]
     for number in range(frames):
         strength = 0.1 if number == 0 else 1.0
         picture = _face(actor, hue, strength, [strength * x for x in face], random)
-        _save(picture, root / "Image-01-FPS" / clip / f"{number:05d}.jpg")
+        save(picture, root / "Image-01-FPS" / clip / f"{number:05d}.jpg", quality=85)
 
 
 def _word(voice: int, digit: int, speed: float) -> np.ndarray:
     """A spoken digit at `RATE`; a faster one is higher, too."""
-    spoken = _spoken_digits()
+    spoken = spoken_digits()
     (clip,) = np.flatnonzero((spoken.voice == voice % 101) & (spoken.digit == digit))
     word = spoken.clips[clip]
     place = np.arange(0, len(word) - 1, speed * CLIP_RATE / RATE)
@@ -208,37 +216,6 @@ def _event_sound(label: int, random, start: float, end: float) -> np.ndarray:
     return sound
 
 
-def _write_event(
-    root: Path,
-    clip: str,
-    label: int,
-    sound: np.ndarray,
-    part: tuple[int, int],
-    pickled: bool,
-    random,
-) -> None:
-    _write_frames(root / "Image-01-FPS-SE" / clip, "{:05d}.jpg", 0, label, random)
-    if not pickled:
-        _write_sound(root / "AudioWAV" / f"{clip}.wav", sound)
-        return
-    from mmlib.data.spectrograms import spectrogram
-
-    start, end = part
-    waveform = torch.from_numpy(sound[start * RATE : end * RATE]).float()
-    path = root / "Audio-1004-SE" / f"{clip}.pkl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(spectrogram(waveform, RATE, "pmr-10s").numpy()))
-
-
-def _as_filter_bank(path: Path) -> None:
-    """Put the stored filter bank in the place of a wav file."""
-    from mmlib.data.reading.media import read_first_channel
-    from mmlib.data.spectrograms import spectrogram
-
-    np.save(path.with_suffix(".npy"), spectrogram(*read_first_channel(path), "fbank").numpy())
-    path.unlink()
-
-
 def _write_frames(folder: Path, name: str, first: int, label: int, random) -> None:
     """Ten frames of a thing that crosses the picture: its colour and corners are the class's."""
     ground = tuple((random.integers(60, 180) + random.integers(-20, 20, 3)).tolist())
@@ -249,7 +226,7 @@ def _write_frames(folder: Path, name: str, first: int, label: int, random) -> No
         draw = ImageDraw.Draw(picture)
         circle = (x + speed * number, y, 30)
         draw.regular_polygon(circle, 3 + label % 5, rotation=10 * number, fill=colour)
-        _save(picture, folder / name.format(first + number))
+        save(picture, folder / name.format(first + number), quality=85)
 
 
 def _colour(hue: float, saturation: float, brightness: float) -> tuple[int, ...]:
@@ -258,15 +235,4 @@ def _colour(hue: float, saturation: float, brightness: float) -> tuple[int, ...]
 
 
 def _write_sound(path: Path, sound: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.clip(sound, -1, 1), RATE, subtype="PCM_16")
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=85)
-
-
-def _write_list(path: Path, lines: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
+    soundfile.write(placed(path), np.clip(sound, -1, 1), RATE, subtype="PCM_16")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.tools.drawing import start_sample
+from mmlib.data.tools.drawing import near, save, start_sample, write_lines
 
 ROOMS = ("bathroom", "bedroom", "kitchen", "office")
 ACTIONS = ("Archery", "Bowling", "Diving")
@@ -32,7 +32,7 @@ def write_nyud2(root: str | Path, clips_per_class: int = 15, seed: int = 0) -> P
                 random = np.random.default_rng((seed, split == "test", label, number))
                 pair = np.concatenate([_room(label, random), _depth(label, random)], axis=1)
                 path = root / "nyud2_trainvaltest" / split / room / f"{number:04d}.png"
-                _save(Image.fromarray(pair), path)
+                save(Image.fromarray(pair), path)
     return root
 
 
@@ -57,10 +57,10 @@ def write_ucf101(root: str | Path, clips_per_class: int = 8, seed: int = 0) -> P
                 _write_clip(root, video, label, random)
                 lines[split].append((f"{action}/{video}.avi", label + 1))
     classes = [f"{number} {action}" for number, action in enumerate(ACTIONS, start=1)]
-    _write_lines(root / "classInd.txt", classes)
-    _write_lines(root / "trainlist01.txt", [f"{path} {label}" for path, label in lines["train"]])
-    _write_lines(root / "testlist01.txt", [path for path, _ in lines["test"]])
-    _write_lines(root / "testlist001.txt", [f"{path} {label}" for path, label in lines["test"]])
+    write_lines(root / "classInd.txt", classes)
+    write_lines(root / "trainlist01.txt", [f"{path} {label}" for path, label in lines["train"]])
+    write_lines(root / "testlist01.txt", [path for path, _ in lines["test"]])
+    write_lines(root / "testlist001.txt", [f"{path} {label}" for path, label in lines["test"]])
     return root
 
 
@@ -82,12 +82,12 @@ def write_modelnet40(root: str | Path, clips_per_class: int = 12, seed: int = 0)
             shape = random.uniform(0.8, 1.2, 4)
             for view in range(1, VIEWS + 1):
                 name = f"{kind}_{number + 1:04d}.obj.shaded_v{view:03d}.png"
-                _save(_object(kind, view, shape), folder / name)
+                save(_object(kind, view, shape), folder / name)
             first = f"{kind}_{number + 1:04d}.obj.shaded_v001.png"
             path = f"../modelnet40_images_new_12x/{kind}/{split}/{first}"
             lines[split].append(f"{path}\t{label}")
     for split, of_split in lines.items():
-        _write_lines(root / f"{split}.txt", of_split)
+        write_lines(root / f"{split}.txt", of_split)
     return root
 
 
@@ -123,12 +123,12 @@ def write_mvsa(
     parts = {"train": rows[2 * fifth :], "dev": rows[:fifth], "test": rows[fifth : 2 * fifth]}
     for split, part in parts.items():
         if layout == "qmf":
-            _write_lines(root / f"{split}.jsonl", [json.dumps(row) for row in part])
+            write_lines(root / f"{split}.jsonl", [json.dumps(row) for row in part])
         else:
             name = f"my_{'val' if split == 'dev' else split}_mvsa.txt"
-            _write_lines(root / name, [f"{row['id']}.jpg {row['label']}" for row in part])
+            write_lines(root / name, [f"{row['id']}.jpg {row['label']}" for row in part])
     if layout == "mla":
-        _write_lines(root / "stat_mvsa.txt", sorted(FEELINGS))
+        write_lines(root / "stat_mvsa.txt", sorted(FEELINGS))
     return root
 
 
@@ -136,15 +136,6 @@ def _parts(clips_per_class: int) -> dict[str, int]:
     """How many of a class are for training and how many for testing."""
     test = whole_number("clips_per_class", clips_per_class, at_least=3) // 3
     return {"train": clips_per_class - test, "test": test}
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **({"quality": 80} if path.suffix == ".jpg" else {}))
 
 
 def _blocks(random: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:
@@ -156,9 +147,9 @@ def _blocks(random: np.random.Generator, height: int, width: int, strength: floa
 def _room(label: int, random: np.random.Generator) -> np.ndarray:
     """A wall and a floor with a few things before them, `(60, 80, 3)` bytes."""
     walls = np.array([(120, 170, 190), (190, 140, 120), (190, 180, 120), (130, 160, 130)])
-    picture = Image.new("RGB", (80, 60), tuple(_near(walls[label], random)))
+    picture = Image.new("RGB", (80, 60), near(walls[label], random))
     draw = ImageDraw.Draw(picture)
-    draw.rectangle((0, 42, 79, 59), fill=tuple(_near((110, 95, 80), random)))
+    draw.rectangle((0, 42, 79, 59), fill=near((110, 95, 80), random))
     for _ in range(3):
         x, y = random.integers(0, 60), random.integers(15, 40)
         box = (x, y, x + random.integers(8, 25), y + random.integers(8, 20))
@@ -175,10 +166,6 @@ def _depth(label: int, random: np.random.Generator) -> np.ndarray:
     return _bytes(128 + slope * (70, 40, -50) + noise)
 
 
-def _near(colour, random: np.random.Generator) -> list[int]:
-    return [int(c) for c in np.clip(np.asarray(colour) + random.normal(0, 12, 3), 0, 255)]
-
-
 def _bytes(values: np.ndarray) -> np.ndarray:
     return np.clip(values, 0, 255).round().astype(np.uint8)
 
@@ -189,14 +176,14 @@ FRAMES = 13
 def _write_clip(root: Path, video: str, label: int, random: np.random.Generator) -> None:
     """Frames and flow of a ball that rolls aside, grows or falls; one flow frame fewer."""
     grounds = ((90, 140, 80), (170, 120, 80), (90, 120, 180))
-    ground, ball = _near(grounds[label], random), _near((200, 60, 60), random)
+    ground, ball = near(grounds[label], random), near((200, 60, 60), random)
     side, speed = random.choice((-1, 1)), random.uniform(2.0, 3.5)
     x, y, radius = 43 - side * 18 * (label == 0), 12 if label == 2 else 32, 8.0
     for frame in range(1, FRAMES + 1):
-        picture = Image.new("RGB", (86, 64), tuple(ground))
+        picture = Image.new("RGB", (86, 64), ground)
         box = (x - radius, y - radius, x + radius, y + radius)
-        ImageDraw.Draw(picture).ellipse(box, fill=tuple(ball))
-        _save(picture, root / "jpegs_256" / video / f"frame{frame:06d}.jpg")
+        ImageDraw.Draw(picture).ellipse(box, fill=ball)
+        save(picture, root / "jpegs_256" / video / f"frame{frame:06d}.jpg")
         if frame < FRAMES:
             down, aside = np.mgrid[0:64, 0:86]
             inside = (aside - x) ** 2 + (down - y) ** 2 <= radius**2
@@ -204,7 +191,7 @@ def _write_clip(root: Path, video: str, label: int, random: np.random.Generator)
             v = (0, 0.15 * (down - y) * speed, speed)[label] * inside
             for name, motion in (("u", u), ("v", v)):
                 flow = Image.fromarray(_bytes(127.5 + 20 * motion))
-                _save(flow, root / "tvl1_flow" / name / video / f"frame{frame:06d}.jpg")
+                save(flow, root / "tvl1_flow" / name / video / f"frame{frame:06d}.jpg")
         x, y = x + speed * side * (label == 0), y + speed * (label == 2)
         radius += 0.4 * speed * (label == 1)
 
@@ -238,7 +225,7 @@ def _write_tweet(root: Path, number: int, label: str, seed: int) -> dict[str, st
     words = [*random.choice(ANYWHERE, 5), *random.choice(WORDS[label], 2)]
     random.shuffle(words)
     text = " ".join(words) + f" #{random.choice(WORDS[label])} http://t.co/{number:04d}"
-    _save(_face(label, random), root / "data" / f"{number}.jpg")
+    save(_face(label, random), root / "data" / f"{number}.jpg")
     (root / "data" / f"{number}.txt").write_text(text + "\n", encoding="utf-8", newline="\n")
     return {"id": str(number), "label": label, "text": text, "img": f"data/{number}.jpg"}
 
@@ -246,10 +233,10 @@ def _write_tweet(root: Path, number: int, label: str, seed: int) -> dict[str, st
 def _face(label: str, random: np.random.Generator) -> Image.Image:
     """A face that smiles, looks straight or frowns, 96 x 72 pixels."""
     grounds = {"positive": (185, 165, 125), "neutral": (150, 150, 150), "negative": (115, 130, 170)}
-    picture = Image.new("RGB", (96, 72), tuple(_near(grounds[label], random)))
+    picture = Image.new("RGB", (96, 72), near(grounds[label], random))
     draw = ImageDraw.Draw(picture)
     x, y = (int(place) for place in random.integers(-10, 11, 2))
-    draw.ellipse((24 + x, 12 + y, 72 + x, 60 + y), fill=tuple(_near((230, 200, 90), random)))
+    draw.ellipse((24 + x, 12 + y, 72 + x, 60 + y), fill=near((230, 200, 90), random))
     for eye in (38, 54):
         draw.ellipse((eye + x, 26 + y, eye + 5 + x, 32 + y), fill=(30, 30, 30))
     if label == "positive":
@@ -268,4 +255,4 @@ def _write_raw_labels(root: Path, rows: list[dict[str, str]]) -> None:
         text = "neutral" if place % 5 == 4 else row["label"]
         lines.append(f"{row['id']}\t{text},{row['label']}")
     lines[1] = f"{rows[0]['id']}\tnegative,positive"
-    _write_lines(root / "labelResultAll.txt", lines)
+    write_lines(root / "labelResultAll.txt", lines)

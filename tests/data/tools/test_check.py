@@ -7,19 +7,10 @@ import pytest
 import soundfile
 from PIL import Image
 
+from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools import check as checks
-from mmlib.data.tools.check import KNOWN, SPLITS, check_data
+from mmlib.data.tools.check import KNOWN, check_data
 from mmlib.data.tools.samples import write_sample
-
-SMALL = {
-    "cremad": {"clips_per_class": 4, "actors": 2},
-    "ave": {"clips_per_class": 5, "classes": 2},
-    "kinetics-sounds": {"clips_per_class": 5, "classes": 2},
-    "mvsa-single": {"clips_per_class": 5},
-    "nyud2": {"clips_per_class": 6},
-    "ucf101": {"clips_per_class": 6},
-    "modelnet40": {"clips_per_class": 6},
-}
 
 
 def check(name, root, **options):
@@ -27,16 +18,17 @@ def check(name, root, **options):
 
 
 @pytest.fixture(scope="module")
-def trees(tmp_path_factory):
+def trees(tree):
     """A sample tree of each data set, not to be changed."""
-    folder = tmp_path_factory.mktemp("trees")
-    return {name: write_sample(name, folder / name, **how) for name, how in SMALL.items()}
+    few = {"cremad": {"clips_per_class": 4, "actors": 2}}
+    return {name: tree(name, **few.get(name, {})) for name in KNOWN}
 
 
 @pytest.fixture
 def own(trees, tmp_path):
-    """A copy of one of the trees, to be changed."""
-    return lambda name: shutil.copytree(trees[name], tmp_path / name)
+    """A copy of one of the trees, without a cache, to be changed."""
+    leave = shutil.ignore_patterns(".mmlib-cache")
+    return lambda name: shutil.copytree(trees[name], tmp_path / name, ignore=leave)
 
 
 def rows_of(report, label="all"):

@@ -20,9 +20,10 @@ from PIL import Image
 
 from mmlib.data.reading.media import frame_names, read_image
 from mmlib.data.tools import prepare as module
+from mmlib.data.tools import workers as workers_of
 from mmlib.data.tools.prepare import FAILURES, prepare
+from mmlib.data.tools.sample_clips import write_cremad
 from mmlib.data.tools.sample_videos import write_video, write_videos
-from mmlib.data.tools.samples import write_cremad
 from waiting import LIMIT, wait_for
 
 pytest.importorskip("av", reason="the extra mmlib[video] is not installed")
@@ -259,6 +260,7 @@ def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
 DRIVER = """
 import os, sys, time
 from mmlib.data.tools import prepare as module
+from mmlib.data.tools import workers as workers_of
 
 original = module._prepare
 
@@ -303,16 +305,16 @@ def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
     """Only the clips that the crash caught are done by one worker, and only they are blamed."""
     pools = []
 
-    def in_pool(clips, workers):  # done in order, up to the first that crashes
+    def in_pool(function, clips, workers):  # done in order, up to the first that crashes
         pools.append((workers, [clip.id for clip in clips]))
         for id in pools[-1][1]:
             if id in ("c", "g"):
                 return
             yield id, "broken" if id == "e" else ""
 
-    monkeypatch.setattr(module, "_in_pool", in_pool)
+    monkeypatch.setattr(workers_of, "_in_pool", in_pool)
     clips = [module.Clip(id, *3 * ["x"], 1.0, 3) for id in "abcdefghijkl"]
-    outcomes = dict(module._outcomes(clips, processes=3))
+    outcomes = dict(workers_of.of_all(None, clips, processes=3))
     crashed = "the process that decoded it crashed"
     failed = {"c": crashed, "e": "broken", "g": crashed}
     assert outcomes == dict.fromkeys("abcdefghijkl", "") | failed
