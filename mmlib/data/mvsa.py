@@ -12,7 +12,7 @@ from torch import Tensor
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
-from mmlib.data.reading.folders import folder_of
+from mmlib.data.reading.folders import file_of, folder_of
 from mmlib.data.reading.lists import Entry, carve, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
@@ -146,9 +146,7 @@ class MVSASingle(FromFiles):
     def _text(self, row: Tweet) -> str:
         if row.text is not None:
             return row.text
-        path = self._text_file(row)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; put the text of the tweet there")
+        path = file_of(self._text_file(row), "put the text of the tweet there")
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         try:
             return content.decode("utf-8").strip()

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,13 +105,11 @@ class UCF101(FromFiles):
         folder = inner_folder(self.root, "ucfTrainTestlist") if lists is None else Path(lists)
         folder_of(folder, "the lists of UCF-101: classInd.txt, trainlist01.txt, testlist01.txt")
         self.classes = _read_class_numbers(folder / "classInd.txt")
-        if split == "test":
-            path = folder / f"testlist0{fold}.txt"
-            path = path if path.is_file() else folder / f"testlist00{fold}.txt"
-            entries = _read_list(path, self.classes)
-        else:
-            path = folder / f"trainlist0{fold}.txt"
-            entries = _without_groups(path, _read_list(path, self.classes), split)
+        path = folder / f"{'test' if split == 'test' else 'train'}list0{fold}.txt"
+        if split == "test" and not path.is_file():
+            path = folder / f"testlist00{fold}.txt"
+        entries = _read_list(path, self.classes)
+        entries = entries if split == "test" else _without_groups(path, entries, split)
         recipe = {"data": "ucf101", **self._how._asdict()}
         self._keep(entries, cache if places else False, recipe)
         self._folders: dict[Path, dict[str, str]] = {}
@@ -121,8 +120,7 @@ class UCF101(FromFiles):
         Raises `FileNotFoundError` or `ValueError` for a clip without folders or frames.
         """
         clip = self._clip(index)
-        starts = self._starts(clip, None)
-        return [path for start in starts for part in self._window(clip, start) for path in part]
+        return list(chain(*(chain(*self._window(clip, s)) for s in self._starts(clip, None))))
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -155,17 +153,15 @@ class UCF101(FromFiles):
         clip = self._clip(index)
         windows = []
         for start in self._starts(clip, draws):
-            u, v, pictures = self._window(clip, start)
-            make = partial(_read_window, u, v, pictures, self._how.size)
-            id = f"{self.ids[index]}@{start:06d}"
-            windows.append(self._cache.get(id, [*u, *v, *pictures], make))
+            window, id = self._window(clip, start), f"{self.ids[index]}@{start:06d}"
+            make = partial(_read_window, *window, self._how.size)
+            windows.append(self._cache.get(id, list(chain(*window)), make))
         return {m: torch.cat([window[m] for window in windows], dim=1) for m in self.modalities}
 
     def _clip(self, index: int) -> tuple[list[Path], list[Path], list[Path]]:
         """The frames of a clip, in order: u, v and pictures."""
-        video = self.ids[index]
-        trees = (self.root / "tvl1_flow" / "u", self.root / "tvl1_flow" / "v")
-        folders = [self._frames_of(tree, video) for tree in (*trees, self.root / "jpegs_256")]
+        trees = (self.root / name for name in ("tvl1_flow/u", "tvl1_flow/v", "jpegs_256"))
+        folders = [self._frames_of(tree, self.ids[index]) for tree in trees]
         u, v, pictures = ([f / name for name in picture_names(f, (".jpg",))] for f in folders)
         if len(u) != len(v):
             raise ValueError(
@@ -197,15 +193,14 @@ class UCF101(FromFiles):
         for part in range(parts):
             first = part * count // parts
             room = (part + 1) * count // parts - first - length  # places but one
+            luck = 0.0 if draws is None else float(draws[5 + part % 3])
             if draws is None or self._places == 1:
-                starts.append(first + room // 2)
-                continue
-            luck = float(draws[5 + part % 3])
-            if self._places is None:
-                starts.append(first + int(luck * (room + 1)))
+                place = room // 2
+            elif self._places is None:
+                place = int(luck * (room + 1))
             else:
-                place = int(luck * self._places)
-                starts.append(first + round(place * room / (self._places - 1)))
+                place = round(int(luck * self._places) * room / (self._places - 1))
+            starts.append(first + place)
         return starts
 
     def _window(self, clip: tuple[list[Path], ...], start: int) -> tuple[list[Path], ...]:
@@ -227,9 +222,7 @@ def _recipe_of(name: str, flow_frames: int | None, frames: int | None) -> Recipe
     return recipe
 
 
-def _read_window(
-    u: list[Path], v: list[Path], pictures: list[Path], size: tuple[int, int]
-) -> dict[str, Tensor]:
+def _read_window(u: list[Path], v: list[Path], pictures: list[Path], size) -> dict[str, Tensor]:
     """`"flow"` `(2, T, H, W)` and `"visual"` `(3, F, H, W)`, bytes."""
     flow = [torch.stack([_frame(path, size)[0] for path in paths]) for paths in (u, v)]
     visual = torch.stack([_frame(path, size) for path in pictures], dim=1)

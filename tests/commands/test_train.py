@@ -27,9 +27,9 @@ from mmlib.methods import METHODS
 HERE = Path(toys.__file__).parent
 SHIPPED = mmlib.data.DATA  # before a test puts its own there
 REAL = {
-    "cremad": ("clips", "CremaD"),
-    "ave": ("clips", "AVE"),
-    "kinetics-sounds": ("clips", "KineticsSounds"),
+    "cremad": ("cremad", "CremaD"),
+    "ave": ("ave", "AVE"),
+    "kinetics-sounds": ("kinetics_sounds", "KineticsSounds"),
     "mvsa-single": ("mvsa", "MVSASingle"),
     "nyud2": ("nyud2", "NYUDepthV2"),
     "ucf101": ("ucf101", "UCF101"),

@@ -13,12 +13,11 @@ from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import own_luck
 from mmlib.data.reading.buffers import Buffers
-from mmlib.data.reading.folders import folder_of
+from mmlib.data.reading.folders import folder_of, frame_names
 from mmlib.data.reading.frames import choose_frames, smv_frames
 from mmlib.data.reading.lists import Entry
 from mmlib.data.reading.media import (
     RESAMPLER,
-    frame_names,
     read_array,
     read_first_channel,
     read_image,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mmlib.arguments import one_of
+from mmlib.data.reading.folders import file_of
 
 SPLITS = ("train", "val", "test")
 LONGEST_NAME = 200  # bytes; file systems take 255, and an ending has to fit
@@ -80,9 +81,7 @@ def read_lines(path: str | Path) -> list[Line]:
     A byte-order mark and Windows line ends are read as if they were not there. Raises
     `FileNotFoundError`, or `ValueError` for a file that is not UTF-8 or holds no line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; put the data set's list there")
+    path = file_of(path, "put the data set's list there")
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         text = content.decode("utf-8")
@@ -139,5 +138,5 @@ def carve(target: Tensor, share: float = 0.1, seed: int = 0) -> tuple[Tensor, Te
 
 def carved(entries: list[Entry], split: str) -> list[Entry]:
     """The part of a training list that is for `split`, `"train"` or `"val"`."""
-    train, val = carve(torch.tensor([entry.target for entry in entries]))
-    return [entries[i] for i in (train if split == "train" else val).tolist()]
+    parts = carve(torch.tensor([entry.target for entry in entries]))
+    return [entries[i] for i in parts[SPLITS.index(split)].tolist()]

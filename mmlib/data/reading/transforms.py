@@ -88,19 +88,19 @@ def _at_once(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | Non
         return rows[:, None] @ x.unflatten(1, (-1, height))  # (B, n, tall, wide)
 
 
-def crop(pictures: Tensor, boxes: Tensor, flip: Tensor | None, side: int = SIDE) -> Tensor:
-    """Cut squares out of `(B, ..., H, W)` without resizing, and flip some: `(B, ..., side, side)`.
+def crop(pictures: Tensor, boxes: Tensor, flip: Tensor | None) -> Tensor:
+    """Cut squares out of `(B, ..., H, W)` without resizing, and flip some: `(B, ..., 224, 224)`.
 
     Of `boxes`, `(B, 4)`, the first two columns count, top and left; `flip` is `(B,)` bool.
     """
     boxes = _sent(boxes, pictures.device)
-    pixel = torch.arange(side, device=boxes.device)
+    pixel = torch.arange(SIDE, device=boxes.device)
     rows, columns = boxes[:, :1] + pixel, boxes[:, 1:2] + pixel  # (B, side)
     if flip is not None:
         columns = torch.where(_sent(flip, boxes.device)[:, None], columns.flip(1), columns)
     x = pictures.flatten(1, -3)  # (B, ..., H, W) -> (B, n, H, W)
     x = x.gather(2, rows[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3]))
-    x = x.gather(3, columns[:, None, None, :].expand(-1, x.shape[1], side, -1))
+    x = x.gather(3, columns[:, None, None, :].expand(-1, x.shape[1], SIDE, -1))
     return x.unflatten(1, pictures.shape[1:-2])
 
 
@@ -123,26 +123,22 @@ def resize(picture: Tensor, size: tuple[int, int], method: Image.Resampling) -> 
 
 def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
     """`(pictures / 255 - mean) / deviation`, the numbers a channel; `pictures` is `(B, C, ...)`."""
-    shape = (1, -1) + (1,) * (pictures.dim() - 2)
-    mean, deviation = (
-        _sent(torch.tensor(x, dtype=torch.float32).mul(255), pictures.device).view(shape)
-        for x in (mean, deviation)
-    )
-    return (pictures - mean).div_(deviation)
+    numbers = torch.tensor([mean, deviation], dtype=torch.float32).mul(255)
+    numbers = _sent(numbers, pictures.device).view(2, 1, -1, *[1] * (pictures.dim() - 2))
+    return (pictures - numbers[0]).div_(numbers[1])
 
 
 def finish_pictures(
     pictures: Tensor,
     draws: Tensor | None = None,
     size: int = SIDE,
-    statistics: tuple[Sequence[float], Sequence[float]] = IMAGENET,
     buffers: Buffers | None = None,
 ) -> Tensor:
     """What the model gets of `(B, 3, ..., H, W)` pictures: float32 `(B, 3, ..., size, size)`.
 
     With `draws` a random resized crop and a flip, the same for all frames of a sample; without, the
-    whole picture resized. Then the statistics of the channels, ImageNet's by default. Bytes on the
-    CPU are finished in memory from `buffers`.
+    whole picture resized. Then ImageNet's statistics of the channels. Bytes on the CPU are finished
+    in memory from `buffers`.
     """
     height, width = pictures.shape[-2:]
     if draws is None:
@@ -150,19 +146,14 @@ def finish_pictures(
     else:
         boxes, flip = random_boxes(draws, height, width), flips(draws)
     if pictures.dtype == torch.uint8 and pictures.device.type == "cpu":
-        return _finished_rows(pictures, boxes, size, flip, statistics, buffers or Buffers())
+        return _finished_rows(pictures, boxes, size, flip, buffers or Buffers())
     if draws is None and (height, width) == (size, size):
-        return normalise(pictures, *statistics)
-    return normalise(resized_crop(pictures, boxes, size, flip), *statistics)
+        return normalise(pictures, *IMAGENET)
+    return normalise(resized_crop(pictures, boxes, size, flip), *IMAGENET)
 
 
 def _finished_rows(
-    pictures: Tensor,
-    boxes: Tensor,
-    size: int,
-    flip: Tensor | None,
-    statistics: tuple,
-    buffers: Buffers,
+    pictures: Tensor, boxes: Tensor, size: int, flip: Tensor | None, buffers: Buffers
 ) -> Tensor:
     """`finish_pictures` of bytes on the CPU, picture by picture: each stays in the CPU's cache."""
     frames = pictures.shape[2:-2]  # may be empty
@@ -170,7 +161,7 @@ def _finished_rows(
     x = x.transpose(1, 2)  # -> (B, n, 3, H, W)
     result = buffers.empty(*x.shape[:2], size, size, 3)
     # as long as a row of pixels: numbers a channel alone are subtracted six times as slowly
-    mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in statistics)
+    mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in IMAGENET)
     for row, cut in zip(result.unbind(), _cuts(x, boxes, (size, size), flip)):
         row.copy_(cut.movedim(1, -1)).sub_(mean).div_(deviation)
     result = result.movedim(-1, 1)  # (B, 3, n, size, size)

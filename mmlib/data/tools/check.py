@@ -228,13 +228,9 @@ def _count(
     splits: Mapping, looks: Mapping[str, _Look], names: Sequence[str], label: int | None = None
 ) -> tuple[int, int]:
     """How many samples of a class, or all, are listed, and how many of them lack nothing."""
-    listed = whole = 0
-    for split in names:
-        target = splits[split].target.tolist()
-        mine = [i for i, own in enumerate(target) if label is None or own == label]
-        listed += len(mine)
-        whole += sum(i not in looks[split].missing for i in mine)
-    return listed, whole
+    targets = [(n, *pair) for n in names for pair in enumerate(splits[n].target.tolist())]
+    mine = [i in looks[n].missing for n, i, own in targets if label in (None, own)]
+    return len(mine), mine.count(False)
 
 
 def _advice(
@@ -274,9 +270,8 @@ def _cells(row: Row | None) -> str:
     if row is None:
         return f"{'':24}"
     mark = "" if row.as_published else "*"
-    published = "-" if row.published is None else row.published
-    if isinstance(published, tuple):
-        published = "{}-{}".format(*published)
-    elif isinstance(published, int):
-        published = f"{published:,}"
+    if isinstance(row.published, tuple):
+        published = "{}-{}".format(*row.published)
+    else:
+        published = "-" if row.published is None else f"{row.published:,}"
     return f"{published:>8}{f'{row.listed:,}{mark}':>8}{f'{row.whole:,}':>8}"

@@ -12,9 +12,8 @@ from tqdm.auto import tqdm
 from mmlib.arguments import one_of, whole_number
 from mmlib.data import ave, kinetics_sounds
 from mmlib.data.reading.cache import NO_SPACE
-from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
+from mmlib.data.reading.folders import PICTURES, folder_of, inner_folder, list_folder
 from mmlib.data.reading.lists import SPLITS
-from mmlib.data.reading.media import PICTURES
 from mmlib.data.tools.videos import Clip, import_av, write_frames, write_sound
 from mmlib.data.tools.workers import of_all
 from mmlib.devices import usable_cores

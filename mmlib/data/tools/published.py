@@ -35,7 +35,8 @@ class Known(NamedTuple):
 
 
 def _by_name(names: str, *counts: int) -> dict[str, int]:
-    return dict(zip(names.split(), counts, strict=True))
+    names = [name.replace("_", " ") for name in names.split()]
+    return dict(zip(names, counts, strict=True))
 
 
 _TRAINING, _ALL = ("train", "val"), SPLITS  # where a part of train is held out, and all together
@@ -92,18 +93,11 @@ KNOWN = {
         10,
         {_TRAINING: 795, ("test",): 654},
         {
-            _ALL: {
-                "bedroom": 383,
-                "kitchen": 225,
-                "living room": 221,
-                "bathroom": 121,
-                "dining room": 117,
-                "office": 78,
-                "home office": 50,
-                "classroom": 49,
-                "bookstore": 36,
-                "others": 169,
-            }
+            _ALL: _by_name(
+                "bedroom kitchen living_room bathroom dining_room office home_office classroom "
+                "bookstore others",
+                *(383, 225, 221, 121, 117, 78, 50, 49, 36, 169),
+            )
         },
         "none are needed: the folders in ROOT/nyud2_trainvaltest say split and class",
         "the archive that github.com/QingyangZhang/QMF names, or NYU Depth V2 of "

@@ -5,6 +5,7 @@ Nothing in them comes from the real data sets. The class can be learned from eac
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,65 +27,55 @@ def write_nyud2(root: str | Path, clips_per_class: int = 15, seed: int = 0) -> P
     walls and in the direction in which it gets farther.
     """
     root = start_sample(root, "NYU Depth V2")
-    for split, count in _parts(clips_per_class).items():
-        for label, room in enumerate(ROOMS):
-            for number in range(count):
-                random = np.random.default_rng((seed, split == "test", label, number))
-                pair = np.concatenate([_room(label, random), _depth(label, random)], axis=1)
-                path = root / "nyud2_trainvaltest" / split / room / f"{number:04d}.png"
-                save(Image.fromarray(pair), path)
+    for split, label, room, number, random in _each(ROOMS, clips_per_class, seed):
+        pair = np.concatenate([_room(label, random), _depth(label, random)], axis=1)
+        path = root / "nyud2_trainvaltest" / split / room / f"{number:04d}.png"
+        save(Image.fromarray(pair), path)
     return root
 
 
 def write_ucf101(root: str | Path, clips_per_class: int = 8, seed: int = 0) -> Path:
     """A sample tree of `UCF101`: 3 actions, clips of 13 frames of 86 x 64 pixels; returns `root`.
 
-    A third of the clips of a class are for testing.
-
-    A ball rolls aside, falls or grows on a ground whose colour goes with the class. Test clips are
-    of groups from 1 on, training clips of groups from 8 on, as in the official split 1.
+    A third of the clips of a class are for testing. A ball rolls aside, falls or grows on a ground
+    whose colour goes with the class. Test clips are of groups from 1 on, training clips of groups
+    from 8 on, as in the official split 1.
     """
     root = start_sample(root, "UCF-101")
     lines = {"train": [], "test": []}
-    for split, count in _parts(clips_per_class).items():
-        for label, action in enumerate(ACTIONS):
-            for number in range(count):
-                # seven groups in test, 18 in training, then their next clip
-                first, groups = (8, 18) if split == "train" else (1, 7)
-                group, clip = first + number % groups, 1 + number // groups
-                video = f"v_{action}_g{group:02d}_c{clip:02d}"
-                random = np.random.default_rng((seed, split == "test", label, number))
-                _write_clip(root, video, label, random)
-                lines[split].append((f"{action}/{video}.avi", label + 1))
+    for split, label, action, number, random in _each(ACTIONS, clips_per_class, seed):
+        # seven groups in test, 18 in training, then their next clip
+        first, groups = (8, 18) if split == "train" else (1, 7)
+        group, clip = first + number % groups, 1 + number // groups
+        video = f"v_{action}_g{group:02d}_c{clip:02d}"
+        _write_clip(root, video, label, random)
+        lines[split].append(f"{action}/{video}.avi {label + 1}")
     classes = [f"{number} {action}" for number, action in enumerate(ACTIONS, start=1)]
     write_lines(root / "classInd.txt", classes)
-    write_lines(root / "trainlist01.txt", [f"{path} {label}" for path, label in lines["train"]])
-    write_lines(root / "testlist01.txt", [path for path, _ in lines["test"]])
-    write_lines(root / "testlist001.txt", [f"{path} {label}" for path, label in lines["test"]])
+    write_lines(root / "trainlist01.txt", lines["train"])
+    write_lines(root / "testlist01.txt", [line.split()[0] for line in lines["test"]])
+    write_lines(root / "testlist001.txt", lines["test"])
     return root
 
 
 def write_modelnet40(root: str | Path, clips_per_class: int = 12, seed: int = 0) -> Path:
     """A sample tree of `ModelNet40`: 4 kinds of objects, 12 views of 64 x 64; returns `root`.
 
-    Two thirds of the objects of a kind are for training.
-
-    View k looks from 30 (k - 1) degrees; an object narrows as it turns, and only the front half of
-    the views shows its mark.
+    Two thirds of the objects of a kind are for training. View k looks from 30 (k - 1) degrees; an
+    object narrows as it turns, and only the front half of the views shows its mark.
     """
     root = start_sample(root, "ModelNet40")
     lines = {"train": [], "test": []}
     for label, kind in enumerate(OBJECTS):
         for number in range(clips_per_class):
-            split = "train" if number < _parts(clips_per_class)["train"] else "test"
+            split = "train" if number < clips_per_class - _tested(clips_per_class) else "test"
             folder = root / "modelnet40_images_new_12x" / kind / split
             random = np.random.default_rng((seed, label, number))
             shape = random.uniform(0.8, 1.2, 4)
+            name = f"{kind}_{number + 1:04d}.obj.shaded"
             for view in range(1, VIEWS + 1):
-                name = f"{kind}_{number + 1:04d}.obj.shaded_v{view:03d}.png"
-                save(_object(kind, view, shape), folder / name)
-            first = f"{kind}_{number + 1:04d}.obj.shaded_v001.png"
-            path = f"../modelnet40_images_new_12x/{kind}/{split}/{first}"
+                save(_object(kind, view, shape), folder / f"{name}_v{view:03d}.png")
+            path = f"../modelnet40_images_new_12x/{kind}/{split}/{name}_v001.png"
             lines[split].append(f"{path}\t{label}")
     for split, of_split in lines.items():
         write_lines(root / f"{split}.txt", of_split)
@@ -132,10 +123,18 @@ def write_mvsa(
     return root
 
 
-def _parts(clips_per_class: int) -> dict[str, int]:
-    """How many of a class are for training and how many for testing."""
-    test = whole_number("clips_per_class", clips_per_class, at_least=3) // 3
-    return {"train": clips_per_class - test, "test": test}
+def _each(classes: tuple[str, ...], clips_per_class: int, seed: int) -> Iterator[tuple]:
+    """Split, number and name of the class, number within it, luck; a third is for testing."""
+    test = _tested(clips_per_class)
+    for split, count in (("train", clips_per_class - test), ("test", test)):
+        for label, name in enumerate(classes):
+            for number in range(count):
+                random = np.random.default_rng((seed, split == "test", label, number))
+                yield split, label, name, number, random
+
+
+def _tested(clips_per_class: int) -> int:
+    return whole_number("clips_per_class", clips_per_class, at_least=3) // 3
 
 
 def _blocks(random: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:

@@ -18,7 +18,8 @@ import soundfile
 import torch
 from PIL import Image
 
-from mmlib.data.reading.media import frame_names, read_image
+from mmlib.data.reading.folders import frame_names
+from mmlib.data.reading.media import read_image
 from mmlib.data.tools import prepare as module
 from mmlib.data.tools import workers as workers_of
 from mmlib.data.tools.prepare import FAILURES, prepare
