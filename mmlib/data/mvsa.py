@@ -13,12 +13,13 @@ from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
 from mmlib.data.reading.folders import file_of, folder_of
-from mmlib.data.reading.lists import Entry, carve, read_lines, without_repeats
+from mmlib.data.reading.lists import carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
 
 FEELINGS = ("negative", "neutral", "positive")
+NEUTRAL = 1
 STATISTICS = (0.4678, 0.4453, 0.4066), (0.1222, 0.1215, 0.1438)  # QMF's
 LISTS = {  # of each layout, the file by which it is known
     "qmf": "train.jsonl",
@@ -28,13 +29,16 @@ LISTS = {  # of each layout, the file by which it is known
 
 
 class Tweet(NamedTuple):
-    """A line of a list. `picture` is relative to the root; `text` is `None` where a file has it."""
+    """A line of a list: `target` is its class, or `None` where its labels leave none.
+
+    `picture` is relative to the root; `text` is `None` where a file has it.
+    """
 
     id: str
-    label: str
-    picture: str
-    text: str | None
+    target: int | None
     number: int
+    picture: str
+    text: str | None = None
 
 
 class MVSASingle(FromFiles):
@@ -92,8 +96,7 @@ class MVSASingle(FromFiles):
             read = _read_qmf if self.layout == "qmf" else _read_mla
             self.classes, parts = read(lists, split)
         self._train, self._rows = parts["train"], parts[split]
-        entries = [Entry(row.id, self.classes.index(row.label), row.number) for row in self._rows]
-        self._keep(entries, cache, {"data": "mvsa-single", "size": 256})
+        self._keep(self._rows, cache, {"data": "mvsa-single", "size": 256})
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
@@ -169,13 +172,10 @@ Read = tuple[tuple[str, ...], dict[str, list[Tweet]]]
 
 
 def _read_qmf(lists: Path, split: str) -> Read:
-    train = _read_jsonl(lists / "train.jsonl", FEELINGS)
-    classes = tuple(dict.fromkeys(row.label for row in train))
-    parts = {"train": train}
-    if split != "train":
-        name = {"val": "dev", "test": "test"}[split]
-        parts[split] = _read_jsonl(lists / f"{name}.jsonl", classes)
-    return classes, parts
+    found = (FEELINGS[row.target] for row in _read_jsonl(lists / "train.jsonl", FEELINGS))
+    classes = tuple(dict.fromkeys(found))
+    names = {"train": "train", split: "dev" if split == "val" else split}
+    return classes, {s: _read_jsonl(lists / f"{n}.jsonl", classes) for s, n in names.items()}
 
 
 def _read_jsonl(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
@@ -191,9 +191,9 @@ def _read_jsonl(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
         id, label, words, picture = (
             row[key].encode("utf-8", "replace").decode("utf-8") for key in keys
         )
-        line.known_label(label, classes)
-        line.safe_id(id)
-        rows.append(Tweet(id, label, line.safe_id(picture, nested=True), words, line.number))
+        target, id = line.known_label(label, classes), line.safe_id(id)
+        picture = line.safe_id(picture, nested=True)
+        rows.append(Tweet(id, target, line.number, picture, words))
     return without_repeats(path, rows)
 
 
@@ -204,11 +204,8 @@ def _read_mla(lists: Path, split: str) -> Read:
     classes = tuple(sorted({line.text for line in stat}))
     train = _read_names(lists / "my_train_mvsa.txt", classes)
     shipped = (lists / "my_val_mvsa.txt").is_file()
-    parts = {"train": train}
-    if not shipped:
-        kept, held = carve(torch.tensor([classes.index(row.label) for row in train]))
-        parts = {"train": [train[i] for i in kept], "val": [train[i] for i in held]}
-    if split == "test" or (split == "val" and shipped):
+    parts = {"train": train} if shipped else {s: carved(train, s) for s in ("train", "val")}
+    if split not in parts:
         parts[split] = _read_names(lists / f"my_{split}_mvsa.txt", classes)
     return classes, parts
 
@@ -220,9 +217,9 @@ def _read_names(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
         label = label.strip()
         if not name.endswith(".jpg") or not label:
             raise line.bad("'477.jpg positive'")
-        line.known_label(label, classes)
+        target = line.known_label(label, classes)
         id = line.safe_id(name.removesuffix(".jpg"))
-        rows.append(Tweet(id, label, f"data/{name}", None, line.number))
+        rows.append(Tweet(id, target, line.number, f"data/{name}"))
     return without_repeats(path, rows)
 
 
@@ -237,28 +234,26 @@ def _read_raw(path: Path, cleaning: str, split: str) -> Read:
         if not tab or len(pair) != 2:
             two = "two labels, 'text,image'; MVSA-Multiple has three such"
             raise line.bad(f"an id, a tab and {two}")
-        for label in pair:
-            line.known_label(label, FEELINGS)
-        label, picture = _cleaned(*pair, cleaning), f"data/{line.safe_id(id)}.jpg"
-        rows.append(Tweet(id, label, picture, None, line.number))
-    kept = [row for row in without_repeats(path, rows) if row.label]
+        target = _cleaned(*(line.known_label(label, FEELINGS) for label in pair), cleaning)
+        rows.append(Tweet(line.safe_id(id), target, line.number, f"data/{id}.jpg"))
+    kept = [row for row in without_repeats(path, rows) if row.target is not None]
     if not kept:
         raise ValueError(f"{path} holds no pair that is left after cleaning; restore the list")
     return FEELINGS, {"train": _dealt(kept, "train"), split: _dealt(kept, split)}
 
 
-def _cleaned(text: str, picture: str, cleaning: str) -> str:
-    """The label of a pair, or nothing where it is dropped."""
+def _cleaned(text: int, picture: int, cleaning: str) -> int | None:
+    """The class of a pair, or `None` where it is dropped."""
     if text == picture:
         return text
-    if cleaning == "agreeing" or "neutral" not in (text, picture):
-        return ""
-    return picture if text == "neutral" else text
+    if cleaning == "agreeing" or NEUTRAL not in (text, picture):
+        return None
+    return picture if text == NEUTRAL else text
 
 
 def _dealt(rows: list[Tweet], split: str) -> list[Tweet]:
     """60, 20 and 20 per cent of every class, dealt out once for all."""
-    target = torch.tensor([FEELINGS.index(row.label) for row in rows])
+    target = torch.tensor([row.target for row in rows])
     rest, test = carve(target, 0.2, seed=1)
     train, val = carve(target[rest], 0.25)
     index = {"train": rest[train], "val": rest[val], "test": test}[split]

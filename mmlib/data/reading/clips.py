@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from mmlib.data.reading.media import (
     read_sound,
 )
 from mmlib.data.reading.transforms import finish_pictures, released_view
-from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
+from mmlib.data.spectrograms import RECIPES, spectrogram
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
 
@@ -87,6 +88,7 @@ class Clips(FromFiles):
         """Of a data set that is open: root and split are known."""
         self.classes = tuple(classes)
         self.audio = one_of("audio", audio, list(RECIPES))
+        self._how = RECIPES[audio]
         self.frames = whole_number("frames", frames, at_least=1)
         self.frames_from = one_of("frames_from", frames_from, ("segments", "smv", "first"))
         self.crops = one_of("crops", crops, ("shared", "released"))
@@ -109,12 +111,16 @@ class Clips(FromFiles):
         check_draws(index, draws)
         side = self._side or self.size
         empty, count = self._buffers.empty, len(index)
-        audio = empty(count, 1, *self._recipe_of_sound.shape, dtype=torch.float16)
+        audio = empty(count, 1, *self._how.shape, dtype=torch.float16)
         visual = empty(count, self.frames, side, side, 3, dtype=torch.uint8)
         rows = [None] * len(index) if draws is None else draws.tolist()
-        for row, (i, luck) in enumerate(zip(index.tolist(), rows, strict=True)):
-            audio[row, 0] = self._sound_of(self._entries[i])
-            self._show(i, luck, visual[row])
+        for row, (i, own) in enumerate(zip(index.tolist(), rows, strict=True)):
+            names, entry = self._names(i), self._entries[i]
+            audio[row, 0] = self._sound_of(entry)
+            luck = None if own is None or self._side else own_luck(own)
+            chosen = self._chosen(len(names), None if own is None else own[5:])
+            for place, frame in enumerate(chosen):
+                visual[row, place] = self._view(self._picture(entry.id, names[frame]), luck)
         return {"audio": audio, "visual": visual.movedim(-1, 1)}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
@@ -153,7 +159,7 @@ class Clips(FromFiles):
     @cached_property
     def sample_rate(self) -> int:
         """Sample rate of `waveform`, in Hz: the recipe's, or `sample_rate_of` the first clip."""
-        return self._recipe_of_sound.sample_rate or self.sample_rate_of(0)
+        return self._how.sample_rate or self.sample_rate_of(0)
 
     def sample_rate_of(self, index: int) -> int:
         """Sample rate of a clip's `waveform`, in Hz: filter banks keep the recording's own."""
@@ -179,18 +185,6 @@ class Clips(FromFiles):
         """
         return spectrogram(waveform, sample_rate or self.sample_rate, self.audio).unsqueeze(0)
 
-    @property
-    def _recipe_of_sound(self) -> Recipe:
-        return RECIPES[self.audio]
-
-    def _show(self, index: int, draws: list[float] | None, visual: Tensor) -> None:
-        """Put the chosen frames of a clip into `visual`, `(frames, S, S, 3)`."""
-        names, id = self._names(index), self._entries[index].id
-        chosen = self._chosen(len(names), None if draws is None else draws[5:])
-        luck = None if draws is None or self._side else own_luck(draws)
-        for place, frame in enumerate(chosen):
-            visual[place] = self._view(self._picture(id, names[frame]), luck)
-
     def _view(self, picture: Tensor, luck: np.random.Generator | None = None) -> Tensor:
         return picture if self._side else released_view(picture, luck, self.size)
 
@@ -198,7 +192,7 @@ class Clips(FromFiles):
         """All that a cache entry depends on besides its files."""
         return {
             "data": type(self).__name__,
-            "audio": [self.audio, *self._recipe_of_sound, RESAMPLER],
+            "audio": [self.audio, *self._how, RESAMPLER],
             "sounds": self._sounds.name + self._ending,
             "pictures": [self._pictures.name, self._side or "whole"],
         }
@@ -241,7 +235,7 @@ class Clips(FromFiles):
 
     def _spectrogram(self, entry: Entry) -> Tensor:
         if self._ending in STORED:
-            return read_array(self._sound(entry), tuple(self._recipe_of_sound.shape))
+            return read_array(self._sound(entry), tuple(self._how.shape))
         waveform, rate = self._waveform(entry)
         try:
             return self.audio_input(waveform, rate)[0]
@@ -252,7 +246,7 @@ class Clips(FromFiles):
         path = self._sound(entry)
         if self._ending in STORED:
             raise ValueError(f"{path} is a spectrogram; for the waveform, give the wav files")
-        rate = self._recipe_of_sound.sample_rate
+        rate = self._how.sample_rate
         waveform, rate = (read_sound(path, rate), rate) if rate else read_first_channel(path)
         if entry.end and not self._sounds.name.endswith("-SE"):
             first, last = (int(second * rate) for second in (entry.start, entry.end))
@@ -274,8 +268,7 @@ class Clips(FromFiles):
 
 def _ending(folder: Path, entries: Sequence[Entry]) -> str:
     """Ending of the sound files: that of the first clips which are there."""
-    for entry in entries:
-        for ending in (".wav", *STORED):
-            if (folder / (entry.id + ending)).is_file():
-                return ending
+    for entry, ending in product(entries, (".wav", *STORED)):
+        if (folder / (entry.id + ending)).is_file():
+            return ending
     return ".wav"

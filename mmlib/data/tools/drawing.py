@@ -47,3 +47,14 @@ def placed(path: Path) -> Path:
 def near(colour, random: np.random.Generator) -> tuple[int, ...]:
     """A colour near to the given one."""
     return tuple(int(c) for c in np.clip(np.asarray(colour) + random.normal(0, 12, 3), 0, 255))
+
+
+def blocks(random: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:
+    """Noise in blocks of 8 pixels, `(height, width, 1)`; it keeps the files small."""
+    few = random.normal(0, strength, (-(-height // 8), -(-width // 8)))
+    return few.repeat(8, 0).repeat(8, 1)[:height, :width, None]
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Grey levels, rounded and cut to what a byte holds."""
+    return np.clip(values, 0, 255).round().astype(np.uint8)

@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +10,9 @@ from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data import ave, kinetics_sounds
-from mmlib.data.reading.cache import NO_SPACE
-from mmlib.data.reading.folders import PICTURES, folder_of, inner_folder, list_folder
+from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
 from mmlib.data.reading.lists import SPLITS
-from mmlib.data.tools.videos import Clip, import_av, write_frames, write_sound
+from mmlib.data.tools.videos import Clip, import_av, is_there, make_lacking
 from mmlib.data.tools.workers import of_all
 from mmlib.devices import usable_cores
 from mmlib.files import write_text
@@ -99,9 +97,9 @@ def prepare(
     import_av()
     root = folder_of(root, f"the root of {name}")
     clips, missing = clips_of(root, fps)
-    left = [clip for clip in clips if not (_is_there(clip.frames) and _is_there(clip.sound))]
+    left = [clip for clip in clips if not (is_there(clip.frames) and is_there(clip.sound))]
     skipped, reasons = len(clips) - len(left), {}
-    outcomes = of_all(_prepare, left, processes or usable_cores())
+    outcomes = of_all(make_lacking, left, processes or usable_cores())
     bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
     for id, reason in tqdm(outcomes, total=len(clips), initial=skipped, **bar):
         reasons[id] = reason
@@ -193,64 +191,6 @@ def _videos(folder: Path, what: str) -> dict[str, Path]:
     if not videos:
         raise FileNotFoundError(f"{folder} holds no video; put {what} there")
     return {path.stem: path for path in videos}
-
-
-# what is made of each
-
-
-def _prepare(clip: Clip) -> str:
-    """Make what a clip lacks; returns why it failed, or nothing."""
-    steps = [(clip.sound, write_sound), (clip.frames, write_frames)]
-    steps = [(target, write) for target, write in steps if not _is_there(target)]
-    try:
-        for target, write in steps:
-            _remove(_part(target))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write(clip, _part(target))
-        for target, _ in steps:
-            if target.is_dir():
-                target.rmdir()  # empty, or it would count as there
-            _part(target).rename(target)
-    except Exception as error:  # of a damaged file, what is not said to be there can be None or 0
-        for target, _ in steps:
-            _remove(_part(target))
-        if getattr(error, "errno", None) in NO_SPACE:
-            message = "no space left; free some and run prepare again, what is done is kept"
-            raise OSError(error.errno, message, str(clip.frames)) from error
-        return _reason(clip.video, error)
-    return ""
-
-
-def _reason(video: Path, error: Exception) -> str:
-    try:
-        with video.open("rb") as file:
-            begin = file.read(40)
-    except OSError as missing:
-        return f"{video} cannot be opened: {missing.strerror}"
-    if not begin:
-        return f"{video} is empty"
-    if begin.startswith(b"version https://git-lfs"):
-        return f"{video} is a pointer of git-lfs, no video; run git lfs pull"
-    said = error.strerror if isinstance(error, import_av().FFmpegError) else error
-    return f"{video} cannot be used: {said}"
-
-
-def _part(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
-
-
-def _is_there(target: Path) -> bool:
-    """Whether a wav file is there, or a folder with a picture in it."""
-    if not target.is_dir():
-        return target.is_file()
-    return any(name.lower().endswith(PICTURES) for name in os.listdir(target))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write_failures(path: Path, failed: list[Failure]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.tools.drawing import near, save, start_sample, write_lines
+from mmlib.data.tools.drawing import blocks, near, save, start_sample, to_bytes, write_lines
 
 ROOMS = ("bathroom", "bedroom", "kitchen", "office")
 ACTIONS = ("Archery", "Bowling", "Diving")
@@ -137,12 +137,6 @@ def _tested(clips_per_class: int) -> int:
     return whole_number("clips_per_class", clips_per_class, at_least=3) // 3
 
 
-def _blocks(random: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:
-    """Noise in blocks of 8 pixels, `(height, width, 1)`; it keeps the files small."""
-    few = random.normal(0, strength, (-(-height // 8), -(-width // 8)))
-    return few.repeat(8, 0).repeat(8, 1)[:height, :width, None]
-
-
 def _room(label: int, random: np.random.Generator) -> np.ndarray:
     """A wall and a floor with a few things before them, `(60, 80, 3)` bytes."""
     walls = np.array([(120, 170, 190), (190, 140, 120), (190, 180, 120), (130, 160, 130)])
@@ -153,7 +147,7 @@ def _room(label: int, random: np.random.Generator) -> np.ndarray:
         x, y = random.integers(0, 60), random.integers(15, 40)
         box = (x, y, x + random.integers(8, 25), y + random.integers(8, 20))
         draw.rectangle([int(side) for side in box], fill=tuple(random.integers(40, 220, 3)))
-    return _bytes(np.asarray(picture) + _blocks(random, 60, 80, 8.0))
+    return to_bytes(np.asarray(picture) + blocks(random, 60, 80, 8.0))
 
 
 def _depth(label: int, random: np.random.Generator) -> np.ndarray:
@@ -161,12 +155,8 @@ def _depth(label: int, random: np.random.Generator) -> np.ndarray:
     down, aside = np.mgrid[-1:1:60j, -1:1:80j]
     angle = label * math.pi / 2 + random.normal(0, 0.3)
     slope = (math.cos(angle) * aside + math.sin(angle) * down)[..., None]
-    noise = _blocks(random, 60, 80, 15.0)
-    return _bytes(128 + slope * (70, 40, -50) + noise)
-
-
-def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.clip(values, 0, 255).round().astype(np.uint8)
+    noise = blocks(random, 60, 80, 15.0)
+    return to_bytes(128 + slope * (70, 40, -50) + noise)
 
 
 FRAMES = 13
@@ -189,7 +179,7 @@ def _write_clip(root: Path, video: str, label: int, random: np.random.Generator)
             u = (speed * side, 0.15 * (aside - x) * speed, 0)[label] * inside
             v = (0, 0.15 * (down - y) * speed, speed)[label] * inside
             for name, motion in (("u", u), ("v", v)):
-                flow = Image.fromarray(_bytes(127.5 + 20 * motion))
+                flow = Image.fromarray(to_bytes(127.5 + 20 * motion))
                 save(flow, root / "tvl1_flow" / name / video / f"frame{frame:06d}.jpg")
         x, y = x + speed * side * (label == 0), y + speed * (label == 2)
         radius += 0.4 * speed * (label == 1)

@@ -1,4 +1,4 @@
-"""Frames and sound out of one video, by PyAV."""
+"""Frames and sound out of one video, by PyAV: whole or not at all."""
 
 import math
 import os
@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
+
+from mmlib.data.reading.cache import NO_SPACE
+from mmlib.data.reading.folders import PICTURES
 
 SLACK = 1e-3  # seconds: times in a container are rounded
 QUALITY = 95  # of the jpegs, as in the released scripts
@@ -34,7 +37,62 @@ class Clip(NamedTuple):
     end: float = math.inf
 
 
-def write_frames(clip: Clip, folder: Path) -> None:
+def make_lacking(clip: Clip) -> str:
+    """Make what a clip lacks; returns why it failed, or nothing."""
+    steps = [(clip.sound, _write_sound), (clip.frames, _write_frames)]
+    steps = [(target, write) for target, write in steps if not is_there(target)]
+    try:
+        for target, write in steps:
+            _remove(_part(target))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write(clip, _part(target))
+        for target, _ in steps:
+            if target.is_dir():
+                target.rmdir()  # empty, or it would count as there
+            _part(target).rename(target)
+    except Exception as error:  # of a damaged file, what is not said to be there can be None or 0
+        for target, _ in steps:
+            _remove(_part(target))
+        if getattr(error, "errno", None) in NO_SPACE:
+            message = "no space left; free some and run prepare again, what is done is kept"
+            raise OSError(error.errno, message, str(clip.frames)) from error
+        return _reason(clip.video, error)
+    return ""
+
+
+def _reason(video: Path, error: Exception) -> str:
+    try:
+        with video.open("rb") as file:
+            begin = file.read(40)
+    except OSError as missing:
+        return f"{video} cannot be opened: {missing.strerror}"
+    if not begin:
+        return f"{video} is empty"
+    if begin.startswith(b"version https://git-lfs"):
+        return f"{video} is a pointer of git-lfs, no video; run git lfs pull"
+    said = error.strerror if isinstance(error, import_av().FFmpegError) else error
+    return f"{video} cannot be used: {said}"
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
+def is_there(target: Path) -> bool:
+    """Whether a wav file is there, or a folder with a picture in it."""
+    if not target.is_dir():
+        return target.is_file()
+    return any(name.lower().endswith(PICTURES) for name in os.listdir(target))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_frames(clip: Clip, folder: Path) -> None:
     """Save the frames of the clip's part, `fps` a second and `least` or all in any case."""
     numbers = _save_frames(clip, folder)
     wanted = min(clip.least, len(numbers))
@@ -113,7 +171,7 @@ def _declared_seconds(video, stream) -> float:
     return min(said, default=0.0)
 
 
-def write_sound(clip: Clip, path: Path) -> None:
+def _write_sound(clip: Clip, path: Path) -> None:
     """Save the sound of the whole video: 16 bits, its channels and its rate as they are."""
     av = import_av()
     with av.open(str(clip.video)) as video:

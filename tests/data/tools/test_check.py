@@ -10,6 +10,7 @@ from PIL import Image
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools import check as checks
 from mmlib.data.tools.check import KNOWN, check_data
+from mmlib.data.tools.report import SHOWN
 from mmlib.data.tools.samples import write_sample
 
 
@@ -191,7 +192,7 @@ def test_silent_sounds_are_noted_and_no_fault(name, own):
         soundfile.write(data.files(i)["audio"], np.zeros(16_000 * 10), 16_000)
     report = check(name, root, thorough=True)
     assert len(report.silent) == len(data)
-    assert str(report).count("  silent: ") == min(len(data), checks.SHOWN)
+    assert str(report).count("  silent: ") == min(len(data), SHOWN)
 
 
 def test_a_stored_spectrogram_does_not_tell_of_silence(tmp_path):
@@ -205,7 +206,7 @@ def test_only_the_first_are_named(own):
         path.unlink()
     report = check("cremad", root)
     assert len(report.missing) == 24
-    assert str(report).count(".wav is missing") == checks.SHOWN
+    assert str(report).count(".wav is missing") == SHOWN
 
 
 def test_advice_starts_from_what_is_there(own):

@@ -263,7 +263,7 @@ import os, sys, time
 from mmlib.data.tools import prepare as module
 from mmlib.data.tools import workers as workers_of
 
-original = module._prepare
+original = module.make_lacking
 
 def crash_or_wait(clip):
     if clip.id == "crash":
@@ -273,7 +273,7 @@ def crash_or_wait(clip):
     return original(clip)
 
 crash_or_wait.__module__ = __name__
-module._prepare = crash_or_wait
+module.make_lacking = crash_or_wait
 if __name__ == "__main__":
     print(module.prepare("cremad", sys.argv[1], processes=2, progress=False))
 """
