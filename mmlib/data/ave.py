@@ -68,8 +68,8 @@ def read_list(path: Path, classes: tuple[str, ...], repeats: str) -> list[Entry]
         if not start < end:
             raise line.bad("an event that ends after its start")
         label = line.known_label(category, classes)
-        entries.append(Entry(line.safe_id(clip), label, line.number, start, end))
-    return without_repeats(path, entries, repeats)
+        entries.append(Entry(line.safe_id(clip), label, line, start, end))
+    return without_repeats(entries, repeats)
 
 
 def _fields(path: Path) -> list[tuple[Line, list[str]]]:

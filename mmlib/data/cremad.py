@@ -7,7 +7,7 @@ from pathlib import Path
 from mmlib.arguments import one_of
 from mmlib.data.reading.clips import Clips
 from mmlib.data.reading.folders import first_file, list_folder
-from mmlib.data.reading.lists import Entry, Line, carved, read_lines, without_repeats
+from mmlib.data.reading.lists import Entry, carved, read_lines, without_repeats
 
 LABELS = {  # the emotions, each as the lists may spell it
     "NEU": ("NEU", "Neutral"),
@@ -55,7 +55,7 @@ class CremaD(Clips):
         if one_of("split_by", split_by, ("list", "actor")) == "actor":
             entries = of_actors(folder, split, repeats)
         else:
-            _, entries = _list(folder, "test" if split == "test" else "train", repeats)
+            entries = _list(folder, "test" if split == "test" else "train", repeats)
             entries = entries if split == "test" else carved(entries, split)
         sounds, pictures = self.root / sounds, self.root / pictures
         super().__init__(
@@ -63,8 +63,8 @@ class CremaD(Clips):
         )
 
 
-def _list(folder: Path, part: str, repeats: str) -> tuple[Path, list[Entry]]:
-    """The list of `part`, `"train"` or `"test"`, and its clips: `clip,LABEL` or `clip.flv Label`.
+def _list(folder: Path, part: str, repeats: str) -> list[Entry]:
+    """The clips of the list of `part`, `"train"` or `"test"`: `clip,LABEL` or `clip.flv Label`.
 
     Where `stat.csv`, the class list, stands beside it, a label that it leaves out is refused.
     """
@@ -81,21 +81,20 @@ def _list(folder: Path, part: str, repeats: str) -> tuple[Path, list[Entry]]:
             raise line.bad("'clip,LABEL' or 'clip.flv Label'")
         line.known_label(label, tuple(spelled))
         id = line.safe_id(clip.removesuffix(".flv"))
-        entries.append(Entry(id, tuple(LABELS).index(spelled[label]), line.number))
-    return path, without_repeats(path, entries, repeats)
+        entries.append(Entry(id, tuple(LABELS).index(spelled[label]), line))
+    return without_repeats(entries, repeats)
 
 
 def of_actors(folder: Path, split: str, repeats: str) -> list[Entry]:
     """The clips of a split's actors, out of both lists."""
     pooled = {}
     for part in ("train", "test"):
-        path, entries = _list(folder, part, repeats)
+        entries = _list(folder, part, repeats)
         for entry in entries:
-            line = Line(path, entry.number, entry.id)
             if entry.id in pooled:
-                raise line.bad("a clip that is not in train too")
+                raise entry.line.bad("a clip that is not in train too", entry.id)
             if not re.fullmatch(r"[0-9]+_.+", entry.id):
-                raise line.bad("a clip named <actor>_<sentence>_...")
+                raise entry.line.bad("a clip named <actor>_<sentence>_...", entry.id)
         pooled |= {entry.id: entry for entry in entries}
     mine = actors_of(split, set(map(actor_of, pooled)))
     return [entry for id, entry in pooled.items() if actor_of(id) in mine]

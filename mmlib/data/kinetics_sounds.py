@@ -95,5 +95,5 @@ def read_list(
             label, clip = line.whole_label(fields[-1], len(classes)), fields[0]
         if commas == 0:
             clip = re.sub(r"\.(mp4|wav|npy)$", "", clip.rstrip("/").rpartition("/")[2])
-        entries.append(Entry(line.safe_id(clip), label, line.number))
-    return without_repeats(path, entries, repeats), classes
+        entries.append(Entry(line.safe_id(clip), label, line))
+    return without_repeats(entries, repeats), classes

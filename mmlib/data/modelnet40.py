@@ -89,7 +89,7 @@ class ModelNet40(FromFiles):
             if not views:
                 raise ValueError(f"{folder} holds no view that ends in {_FRONT}; render it again")
             objects = (view.removesuffix(_FRONT) for view in views)
-            entries += [Entry(f"{name}/{split}/{one}", label, 0) for one in objects]
+            entries += [Entry(f"{name}/{split}/{one}", label) for one in objects]
         return entries
 
     def _view(self, index: int, view: int) -> Path:
@@ -130,5 +130,5 @@ def _read_list(path: Path, classes: tuple[str, ...]) -> list[Entry]:
         if line.whole_label(label, len(classes)) != place:
             alphabetical = f"{name} is that in the alphabetical order of the classes"
             raise line.bad(f"label {place}: {alphabetical}")
-        entries.append(Entry(id, place, line.number))
-    return without_repeats(path, entries)
+        entries.append(Entry(id, place, line))
+    return without_repeats(entries)

@@ -13,7 +13,7 @@ from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
 from mmlib.data.reading.folders import file_of, folder_of
-from mmlib.data.reading.lists import carve, carved, read_lines, without_repeats
+from mmlib.data.reading.lists import Line, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
@@ -36,7 +36,7 @@ class Tweet(NamedTuple):
 
     id: str
     target: int | None
-    number: int
+    line: Line
     picture: str
     text: str | None = None
 
@@ -193,8 +193,8 @@ def _read_jsonl(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
         )
         target, id = line.known_label(label, classes), line.safe_id(id)
         picture = line.safe_id(picture, nested=True)
-        rows.append(Tweet(id, target, line.number, picture, words))
-    return without_repeats(path, rows)
+        rows.append(Tweet(id, target, line, picture, words))
+    return without_repeats(rows)
 
 
 def _read_mla(lists: Path, split: str) -> Read:
@@ -219,8 +219,8 @@ def _read_names(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
             raise line.bad("'477.jpg positive'")
         target = line.known_label(label, classes)
         id = line.safe_id(name.removesuffix(".jpg"))
-        rows.append(Tweet(id, target, line.number, f"data/{name}"))
-    return without_repeats(path, rows)
+        rows.append(Tweet(id, target, line, f"data/{name}"))
+    return without_repeats(rows)
 
 
 def _read_raw(path: Path, cleaning: str, split: str) -> Read:
@@ -235,8 +235,8 @@ def _read_raw(path: Path, cleaning: str, split: str) -> Read:
             two = "two labels, 'text,image'; MVSA-Multiple has three such"
             raise line.bad(f"an id, a tab and {two}")
         target = _cleaned(*(line.known_label(label, FEELINGS) for label in pair), cleaning)
-        rows.append(Tweet(line.safe_id(id), target, line.number, f"data/{id}.jpg"))
-    kept = [row for row in without_repeats(path, rows) if row.target is not None]
+        rows.append(Tweet(line.safe_id(id), target, line, f"data/{id}.jpg"))
+    kept = [row for row in without_repeats(rows) if row.target is not None]
     if not kept:
         raise ValueError(f"{path} holds no pair that is left after cleaning; restore the list")
     return FEELINGS, {"train": _dealt(kept, "train"), split: _dealt(kept, split)}

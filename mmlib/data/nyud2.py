@@ -80,7 +80,7 @@ class NYUDepthV2(FromFiles):
                 )
             label = self.classes.index(name)
             names = picture_names(folder / name, (".png", ".jpg"))
-            entries += [Entry(f"{folder.name}/{name}/{picture}", label, 0) for picture in names]
+            entries += [Entry(f"{folder.name}/{name}/{picture}", label) for picture in names]
         return entries
 
     def _read(self, index: int, draws: Tensor | None) -> dict[str, Tensor]:

@@ -263,8 +263,8 @@ def _read_list(path: Path, classes: tuple[str, ...]) -> list[Entry]:
         label = line.known_label(parts[0], classes)
         if len(words) == 2 and words[1] != str(label + 1):
             raise line.bad(f"{label + 1}, the number of {parts[0]}, at the end")
-        entries.append(Entry(video, label, line.number))
-    return without_repeats(path, entries)
+        entries.append(Entry(video, label, line))
+    return without_repeats(entries)
 
 
 def _without_groups(path: Path, entries: list[Entry], split: str) -> list[Entry]:

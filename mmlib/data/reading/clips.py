@@ -253,7 +253,7 @@ class Clips(FromFiles):
             if first >= len(waveform):
                 raise ValueError(
                     f"{path} ends after {len(waveform) / rate:.2f} s; its event starts at "
-                    f"{entry.start:g} s (line {entry.number} of the list); extract it again"
+                    f"{entry.start:g} s (line {entry.line.number} of the list); extract it again"
                 )
             waveform = waveform[first:last]
         return waveform, rate

@@ -63,14 +63,14 @@ class Line(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A clip of a list: `target` is its class, `number` the line where it stands.
+    """A sample: `target` is its class, `line` where it stands if it is of a list.
 
-    `start` and `end` (seconds) say which part of the recording is meant; both 0: all of it.
+    `start` and `end` (seconds) say which part of a recording is meant; both 0: all of it.
     """
 
     id: str
     target: int
-    number: int
+    line: Line | None = None
     start: float = 0.0
     end: float = 0.0
 
@@ -96,9 +96,7 @@ def read_lines(path: str | Path) -> list[Line]:
     return lines
 
 
-def without_repeats(
-    path: str | Path, entries: Sequence[Entry], repeats: str = "error"
-) -> list[Entry]:
+def without_repeats(entries: Sequence[Entry], repeats: str = "error") -> list[Entry]:
     """One entry an id, in the order of the list.
 
     `repeats` says what happens to an id that comes again: `"error"` raises a `ValueError` that
@@ -111,8 +109,8 @@ def without_repeats(
         if first is entry:
             continue
         if repeats == "error":
-            twice = f"it stands in line {first.number} already; remove one of them"
-            raise Line(path, entry.number, entry.id).bad(f"each id once, and {twice}")
+            twice = f"it stands in line {first.line.number} already; remove one of them"
+            raise entry.line.bad(f"each id once, and {twice}", entry.id)
         if repeats == "last":
             kept[entry.id] = entry
     return list(kept.values())

@@ -116,11 +116,8 @@ Clips = tuple[list[Clip], list[str]]
 def _cremad(root: Path, fps: float) -> Clips:
     videos = _videos(root / "VideoFlash", "the .flv videos of CREMA-D")
     frames, sounds = root / _folder(fps), root / "AudioWAV"
-    clips = [
-        Clip(id, video, frames / id, sounds / f"{id}.wav", fps, least=3)
-        for id, video in videos.items()
-    ]
-    return clips, []
+    places = {id: (frames / id, sounds / f"{id}.wav") for id in videos}
+    return [Clip(id, videos[id], *places[id], fps, least=3) for id in videos], []
 
 
 def _ave(root: Path, fps: float) -> Clips:

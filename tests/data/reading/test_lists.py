@@ -108,14 +108,17 @@ def test_labels():
 
 
 def test_repeats():
-    a, b, again = Entry("a", 0, 1), Entry("b", 1, 2), Entry("a", 5, 9)
-    assert without_repeats("x.csv", [a, b]) == [a, b]
-    assert without_repeats("x.csv", [a, b, again], "first") == [a, b]
-    assert without_repeats("x.csv", [a, b, again], "last") == [again, b]
+    a, b, again = (
+        Entry(id, label, Line("x.csv", number, f"{id},{label}"))
+        for id, label, number in (("a", 0, 1), ("b", 1, 2), ("a", 5, 9))
+    )
+    assert without_repeats([a, b]) == [a, b]
+    assert without_repeats([a, b, again], "first") == [a, b]
+    assert without_repeats([a, b, again], "last") == [again, b]
     with pytest.raises(ValueError, match=r"x\.csv:9 is 'a'; .* line 1 already"):
-        without_repeats("x.csv", [a, b, again])
+        without_repeats([a, b, again])
     with pytest.raises(ValueError, match="repeats is 'all'; choose one of error, first, last"):
-        without_repeats("x.csv", [a], "all")
+        without_repeats([a], "all")
 
 
 def test_carving_keeps_the_shares_of_the_classes():
