@@ -2,10 +2,12 @@
 
 from mmlib.batches import batches
 from mmlib.data.av_digits import AVDigits
+from mmlib.data.ave import AVE
+from mmlib.data.cremad import CremaD
+from mmlib.data.kinetics_sounds import KineticsSounds
 from mmlib.data.modelnet40 import ModelNet40
 from mmlib.data.mvsa import MVSASingle
 from mmlib.data.nyud2 import NYUDepthV2
-from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds
 from mmlib.data.spectrograms import log_mel
 from mmlib.data.ucf101 import UCF101
 

@@ -4,35 +4,30 @@ The pictures come from the 1,797 scans of `sklearn.datasets.load_digits`, the so
 `assets/spoken_digits.npz` (1,010 words spoken by 101 synthetic voices).
 """
 
-import hashlib
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchaudio.functional import mu_law_decoding
 
-from mmlib.arguments import whole_number
+from mmlib.arguments import one_of, whole_number
+from mmlib.data.reading.digits import (
+    SAMPLE_RATE,
+    WORD_LEVEL,
+    clips_of,
+    enlarged_scans,
+    scans_of,
+    spoken_digits,
+)
 from mmlib.data.spectrograms import log_mel
-from mmlib.files import asset
 
-SAMPLE_RATE = 8000
 SAMPLES = 6400  # 0.8 s
 CANVAS = 32
-WORD_LEVEL = 0.1  # root mean square of every spoken word
 RUINED_SNR_DB = -20.0
 RUINED_CONTRAST = 0.05  # factor on the contrast of a ruined picture's digit
 
-ASSET_SHA256 = "9378850ff1f4eb5d4fc159ece786093db2a7868d9bdf822ddd9f9d4f2a3c6a9c"
-
-# pairs by default, training first; scans and voices are dealt out once, whatever the seed,
-# so that a training set of one seed and a test set of another are still disjoint
-SIZES = {"train": 3000, "val": 1000, "test": 2000}
-VOICES = {"train": 20, "val": 27, "test": 54}
-SCAN_SHARE = {"train": 0.6, "val": 0.15, "test": 0.25}
+SIZES = {"train": 3000, "val": 1000, "test": 2000}  # pairs by default
 
 
 @dataclass(frozen=True)
@@ -81,14 +76,11 @@ class AVDigits:
     def __init__(
         self, split: str, scenario: str = "imbalanced", size: int | None = None, seed: int = 0
     ):
-        if split not in SIZES:
-            raise ValueError(f"split is {split!r}; choose one of {', '.join(SIZES)}")
-        if scenario not in SCENARIOS:
-            raise ValueError(f"scenario is {scenario!r}; choose one of {', '.join(SCENARIOS)}")
+        self.split = one_of("split", split, tuple(SIZES))
+        self.scenario = one_of("scenario", scenario, tuple(SCENARIOS))
         size = SIZES[split] if size is None else whole_number("size", size, at_least=1)
-        seed = whole_number("seed", seed, at_least=0)
-        self.split, self.scenario, self.seed = split, scenario, seed
-        self._draws = [_draw(split, scenario, seed, i) for i in range(size)]
+        self.seed = whole_number("seed", seed, at_least=0)
+        self._draws = [_draw(split, scenario, self.seed, i) for i in range(size)]
         pictures, clutter = zip(*map(_picture, self._draws), strict=True)
         self.inputs = {
             "audio": _standardised(_spectrograms(self._draws), scenario),
@@ -99,7 +91,7 @@ class AVDigits:
             "audio_snr_db": torch.tensor([draw.snr_db for draw in self._draws]),
             "visual_clutter": torch.tensor(clutter, dtype=torch.float32),
             "ruined": torch.tensor([draw.ruined for draw in self._draws]),
-            "voice": torch.tensor([_spoken_digits().voice[draw.clip] for draw in self._draws]),
+            "voice": torch.tensor([spoken_digits().voice[draw.clip] for draw in self._draws]),
             "scan": torch.tensor([draw.scan for draw in self._draws]),
         }
 
@@ -144,7 +136,7 @@ def _draw(split: str, scenario: str, seed: int, index: int) -> _Draw:
     key = (seed, tuple(SIZES).index(split), index)
     random = np.random.default_rng((*key, 0))
     digit = int(random.integers(10))
-    scans, clips = _scans_of(split), _clips_of(split)
+    scans, clips = scans_of(split), clips_of(split)
     luck = random.random()
     ruined = (
         1 if luck < how.ruined_audio else 2 if luck < how.ruined_audio + how.ruined_visual else 0
@@ -173,7 +165,7 @@ def _draw(split: str, scenario: str, seed: int, index: int) -> _Draw:
 
 def _waveform(draw: _Draw) -> Tensor:
     """A word at a random place in 0.8 s of white noise; SNR over the word's own length."""
-    word = _spoken_digits().clips[draw.clip]
+    word = spoken_digits().clips[draw.clip]
     noise = np.random.default_rng((*draw.key, 1)).standard_normal(SAMPLES, dtype=np.float32)
     sound = noise * (WORD_LEVEL * 10 ** (-draw.snr_db / 20))
     start = int(draw.start * (SAMPLES - len(word) + 1))
@@ -183,7 +175,7 @@ def _waveform(draw: _Draw) -> Tensor:
 
 def _picture(draw: _Draw) -> tuple[np.ndarray, float]:
     """The digit over its fragments in noise, `(32, 32)`, and the clutter-to-digit ratio."""
-    scans = _enlarged_scans()
+    scans = enlarged_scans()
     clutter = np.zeros((CANVAS, CANVAS), np.float32)
     for scan, side, intensity, (row, column, top, left) in draw.fragments:
         source = scans[16][scan]
@@ -200,86 +192,6 @@ def _paint(canvas: np.ndarray, patch: np.ndarray, place: tuple[float, float]) ->
     y, x = (int(p * (CANVAS - side + 1)) for p in place)
     window = canvas[y : y + side, x : x + side]
     np.maximum(window, patch, out=window)
-
-
-@dataclass(frozen=True)
-class _SpokenDigits:
-    clips: list[np.ndarray]
-    digit: np.ndarray
-    voice: np.ndarray
-
-
-@lru_cache(maxsize=1)
-def _spoken_digits() -> _SpokenDigits:
-    content = np.load(io.BytesIO(read_asset("spoken_digits.npz", ASSET_SHA256)))
-    decoded = mu_law_decoding(torch.from_numpy(content["codes"]).long(), 256).numpy()
-    clips = np.split(decoded.astype(np.float32), np.cumsum(content["length"])[:-1])
-    clips = [clip * (WORD_LEVEL / np.sqrt(np.mean(clip**2))) for clip in clips]
-    return _SpokenDigits(clips, content["digit"].astype(int), content["voice"].astype(int))
-
-
-def read_asset(name: str, sha256: str) -> bytes:
-    """The bytes of a file of `assets/`, checked; see `mmlib.files.asset`.
-
-    Raises `FileNotFoundError` if it is not there, `ValueError` if its content is not the expected
-    one.
-    """
-    path = asset(name)
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(
-            f"{path} ({len(content):,} bytes) is damaged or of another version: its SHA-256 "
-            f"is not {sha256[:12]}...; restore it from the repository"
-        )
-    return content
-
-
-@lru_cache(maxsize=1)
-def _scans() -> tuple[np.ndarray, np.ndarray]:
-    """The 8x8 scans, `(1797, 8, 8)` in 0..16, and their digits."""
-    from sklearn.datasets import load_digits  # takes long to import; needed here alone
-
-    digits = load_digits()
-    return digits.images, digits.target
-
-
-@lru_cache(maxsize=1)
-def _enlarged_scans() -> dict[int, np.ndarray]:
-    """All 8x8 scans, bilinearly enlarged: side in pixels -> `(1797, side, side)` in [0, 1]."""
-    scans = torch.from_numpy(_scans()[0]).float().unsqueeze(1) / 16
-    return {
-        side: F.interpolate(scans, (side, side), mode="bilinear").squeeze(1).numpy()
-        for side in range(14, 21)
-    }
-
-
-def _deal(count: int, shares: list[int], name: str, salt: int) -> np.ndarray:
-    """Positions of split `name` when `count` things are shuffled once and dealt out."""
-    order = np.random.default_rng(salt).permutation(count)
-    bounds = np.cumsum(shares)[:-1]
-    return np.split(order, bounds)[tuple(SIZES).index(name)]
-
-
-@lru_cache(maxsize=3)
-def _scans_of(split: str) -> list[np.ndarray]:
-    """Scans of a split, by digit."""
-    target, chosen = _scans()[1], []
-    for digit in range(10):
-        scans = np.flatnonzero(target == digit)
-        first = int(SCAN_SHARE["train"] * len(scans))
-        second = int(SCAN_SHARE["val"] * len(scans))
-        shares = [first, second, len(scans) - first - second]
-        chosen.append(scans[_deal(len(scans), shares, split, salt=digit)])
-    return chosen
-
-
-@lru_cache(maxsize=3)
-def _clips_of(split: str) -> list[np.ndarray]:
-    """Clips of a split's voices, by digit."""
-    spoken = _spoken_digits()
-    voices = _deal(sum(VOICES.values()), list(VOICES.values()), split, salt=100)
-    mine = np.isin(spoken.voice, voices)
-    return [np.flatnonzero(mine & (spoken.digit == digit)) for digit in range(10)]
 
 
 @lru_cache(maxsize=len(SCENARIOS))

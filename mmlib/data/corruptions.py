@@ -8,11 +8,12 @@ import copy
 import math
 import zlib
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from mmlib.arguments import one_of
 
 SEVERITIES = (0, 5, 10)  # those of the literature; any number in [0, 10] is accepted
 PICTURES = ("visual", "depth", "rear", "flow")
@@ -118,8 +119,7 @@ def _change(
         "blank-words": ("text",),
         "dropped": (modality,),
     }
-    if corruption not in fits:
-        raise ValueError(f"corruption is {corruption!r}; choose one of {', '.join(fits)}")
+    one_of("corruption", corruption, tuple(fits))
     if modality not in fits[corruption]:
         raise ValueError(
             f"{corruption} does not fit {modality!r}; it is for {', '.join(fits[corruption])}"
@@ -128,26 +128,24 @@ def _change(
     if corruption == "dropped":
         return lambda i, x, generator: torch.zeros_like(x)
     if corruption == "blank-words":
-        words = partial(blank_words, probability=severity / 10, blank=blank)
-        return lambda i, x, generator: words(x, generator=generator)
+        return lambda i, x, generator: blank_words(x, severity / 10, generator, blank)
     if corruption == "white-noise":
         if not hasattr(dataset, "waveform") or not hasattr(dataset, "audio_input"):
             raise ValueError(
                 f"{corruption} goes in before the spectrogram; {type(dataset).__name__} lacks "
                 "waveform(i) or audio_input(waveform)"
             )
-        add = partial(noise_at_snr, snr_db=10 - 2 * severity)
         return lambda i, x, generator: dataset.audio_input(
-            add(dataset.waveform(i), generator=generator)
+            noise_at_snr(dataset.waveform(i), 10 - 2 * severity, generator)
         )
     if not x.is_floating_point():
         raise ValueError(f"{modality} is {x.dtype}; give pictures in floating point")
     limits = x.min().item(), x.max().item()
     if corruption == "gaussian":
-        noisy = partial(gaussian_noise, deviation=severity / 10 * x.std().item(), limits=limits)
+        noisy, strength = gaussian_noise, severity / 10 * x.std().item()
     else:
-        noisy = partial(salt_and_pepper, density=severity / 50, limits=limits)
-    return lambda i, x, generator: noisy(x, generator=generator)
+        noisy, strength = salt_and_pepper, severity / 50
+    return lambda i, x, generator: noisy(x, strength, generator, limits)
 
 
 def fgsm(

@@ -6,22 +6,11 @@ from torch import Tensor
 
 from mmlib.arguments import one_of
 from mmlib.data.reading.base import FromFiles
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.folders import class_folders, inner_folder, picture_names
-from mmlib.data.reading.lists import (
-    SPLITS,
-    Entry,
-    bad_line,
-    carved,
-    folder_of,
-    known_label,
-    read_lines,
-    safe_id,
-    whole_label,
-    without_repeats,
-)
+from mmlib.data.reading.boxes import own_luck
+from mmlib.data.reading.folders import class_folders, folder_of, inner_folder, picture_names
+from mmlib.data.reading.lists import Entry, Line, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
-from mmlib.data.reading.transforms import SIDE, finish_pictures, own_luck, released_view
+from mmlib.data.reading.transforms import SIDE, finish_pictures, released_view
 
 VIEWS = 12
 _FOLDER = "modelnet40_images_new_12x"
@@ -65,10 +54,8 @@ class ModelNet40(FromFiles):
         aligned: bool = True,
         cache: str | Path | None | bool = None,
     ):
-        self.split, self.aligned = one_of("split", split, SPLITS), aligned
-        self.views = one_of("views", views, ("fixed", "random"))
-        what = "the folder of ModelNet40, with modelnet40_images_new_12x in it"
-        self.root = folder_of(root, what)
+        self._open(root, split, "the folder of ModelNet40, with modelnet40_images_new_12x in it")
+        self.views, self.aligned = one_of("views", views, ("fixed", "random")), aligned
         self._folder = inner_folder(self.root, _FOLDER)
         if lists is None and (self.root / "train.txt").is_file():
             lists = self.root
@@ -77,12 +64,12 @@ class ModelNet40(FromFiles):
             self.classes = class_folders(self._folder, within="train")
             entries = self._walk(name)
         else:
-            folder_of(lists, "the lists of ModelNet40: train.txt, test.txt")
-            self.classes = _classes_of_list(Path(lists) / "train.txt")
-            entries = _read_list(Path(lists) / f"{name}.txt", self.classes)
-        self._keep(entries if split == "test" else carved(entries, split))
-        kept = {"data": "modelnet40", "size": SIDE if aligned else "whole"}
-        self._cache = Cache(cache_folder(self.root, cache), kept)
+            lists = folder_of(lists, "the lists of ModelNet40: train.txt, test.txt")
+            train = read_lines(lists / "train.txt")
+            self.classes = tuple(sorted({_split(line)[0] for line in train}))
+            entries = _read_list(lists / f"{name}.txt", self.classes)
+        recipe = {"data": "modelnet40", "size": SIDE if aligned else "whole"}
+        self._keep(entries if split == "test" else carved(entries, split), cache, recipe)
 
     def sources(self, index: int) -> list[Path]:
         """The views of an object that may be shown: the front ones, then the rear ones."""
@@ -101,9 +88,8 @@ class ModelNet40(FromFiles):
             views = [view for view in picture_names(folder, (".png",)) if view.endswith(_FRONT)]
             if not views:
                 raise ValueError(f"{folder} holds no view that ends in {_FRONT}; render it again")
-            entries += [
-                Entry(f"{name}/{split}/{view.removesuffix(_FRONT)}", label, 0) for view in views
-            ]
+            objects = (view.removesuffix(_FRONT) for view in views)
+            entries += [Entry(f"{name}/{split}/{one}", label) for one in objects]
         return entries
 
     def _view(self, index: int, view: int) -> Path:
@@ -126,28 +112,23 @@ class ModelNet40(FromFiles):
         return self._cache.get(id, [path], lambda: {"picture": read_image(path, side)})["picture"]
 
 
-def _split_line(path: Path, number: int, text: str) -> tuple[str, str, str]:
-    """A line of a ModelNet40 list: class, id and label."""
-    listed, tab, label = text.partition("\t")
+def _split(line: Line) -> tuple[str, str, str]:
+    """A line of a list: class, id and label."""
+    listed, tab, label = line.text.partition("\t")
     below = listed.replace("\\", "/").rpartition(f"{_FOLDER}/")[2]
-    parts = safe_id(path, number, below, nested=True).split("/")
+    parts = line.safe_id(below, nested=True).split("/")
     if not tab or len(parts) != 3 or not below.endswith(_FRONT):
-        expected = f"'{_FOLDER}/class/train/class_0001.obj.shaded{_FRONT}', a tab and a label"
-        raise bad_line(path, number, text, expected)
+        raise line.bad(f"'{_FOLDER}/class/train/class_0001.obj.shaded{_FRONT}', a tab and a label")
     return parts[0], below.removesuffix(_FRONT), label.strip()
-
-
-def _classes_of_list(path: Path) -> tuple[str, ...]:
-    return tuple(sorted({_split_line(path, *line)[0] for line in read_lines(path)}))
 
 
 def _read_list(path: Path, classes: tuple[str, ...]) -> list[Entry]:
     entries = []
-    for number, text in read_lines(path):
-        name, id, label = _split_line(path, number, text)
-        place = known_label(path, number, name, classes)
-        if whole_label(path, number, label, len(classes)) != place:
-            expected = f"label {place}: {name} is that in the alphabetical order of the classes"
-            raise bad_line(path, number, text, expected)
-        entries.append(Entry(id, place, number))
-    return without_repeats(path, entries)
+    for line in read_lines(path):
+        name, id, label = _split(line)
+        place = line.known_label(name, classes)
+        if line.whole_label(label, len(classes)) != place:
+            alphabetical = f"{name} is that in the alphabetical order of the classes"
+            raise line.bad(f"label {place}: {alphabetical}")
+        entries.append(Entry(id, place, line))
+    return without_repeats(entries)

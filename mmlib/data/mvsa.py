@@ -11,23 +11,15 @@ from torch import Tensor
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.lists import (
-    SPLITS,
-    Entry,
-    bad_line,
-    carve,
-    folder_of,
-    known_label,
-    read_lines,
-    safe_id,
-    without_repeats,
-)
+from mmlib.data.reading.boxes import flips, square_boxes
+from mmlib.data.reading.folders import file_of, folder_of
+from mmlib.data.reading.lists import Line, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
-from mmlib.data.reading.transforms import SIDE, crop, flips, normalise, shrink, square_boxes
+from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
 
 FEELINGS = ("negative", "neutral", "positive")
+NEUTRAL = 1
 STATISTICS = (0.4678, 0.4453, 0.4066), (0.1222, 0.1215, 0.1438)  # QMF's
 LISTS = {  # of each layout, the file by which it is known
     "qmf": "train.jsonl",
@@ -37,13 +29,16 @@ LISTS = {  # of each layout, the file by which it is known
 
 
 class Tweet(NamedTuple):
-    """A line of a list. `picture` is relative to the root; `text` is `None` where a file has it."""
+    """A line of a list: `target` is its class, or `None` where its labels leave none.
+
+    `picture` is relative to the root; `text` is `None` where a file has it.
+    """
 
     id: str
-    label: str
+    target: int | None
+    line: Line
     picture: str
-    text: str | None
-    number: int
+    text: str | None = None
 
 
 class MVSASingle(FromFiles):
@@ -89,8 +84,8 @@ class MVSASingle(FromFiles):
         augment: bool = False,
         cache: str | Path | None | bool = None,
     ):
-        self.split, self.augment = one_of("split", split, SPLITS), augment
-        self.root = folder_of(root, "the folder of MVSA-Single, with data/ in it")
+        self._open(root, split, "the folder of MVSA-Single, with data/ in it")
+        self.augment = augment
         lists = self.root if lists is None else folder_of(lists, "the lists of MVSA-Single")
         self.layout = _layout_of(lists) if layout is None else layout
         one_of("layout", self.layout, tuple(LISTS))
@@ -101,11 +96,10 @@ class MVSASingle(FromFiles):
             read = _read_qmf if self.layout == "qmf" else _read_mla
             self.classes, parts = read(lists, split)
         self._train, self._rows = parts["train"], parts[split]
-        self._keep([Entry(row.id, self.classes.index(row.label), row.number) for row in self._rows])
+        self._keep(self._rows, cache, {"data": "mvsa-single", "size": 256})
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
-        self._cache = Cache(cache_folder(self.root, cache), {"data": "mvsa-single", "size": 256})
 
     @cached_property
     def tokenizer(self) -> Callable[[Sequence[str]], Tensor]:
@@ -134,11 +128,8 @@ class MVSASingle(FromFiles):
         """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
         check_draws(index, draws)
         rows = [self._rows[i] for i in index.tolist()]
-        pictures = [self._picture(row) for row in rows]
-        return {
-            "text": self.tokenizer(list(map(self._text, rows))),
-            "visual": torch.stack(pictures),
-        }
+        pictures = torch.stack([self._picture(row) for row in rows])
+        return {"text": self.tokenizer(list(map(self._text, rows))), "visual": pictures}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -151,14 +142,14 @@ class MVSASingle(FromFiles):
         path = self.root / row.picture
         # by its path, for ids are unique within one list only
         id = str(Path(row.picture))
-        return self._cache.get(id, [path], lambda: _middle(path))["picture"]
+        return self._cache.get(
+            id, [path], lambda: {"picture": shrink(read_image(path), (256, 256))}
+        )["picture"]
 
     def _text(self, row: Tweet) -> str:
         if row.text is not None:
             return row.text
-        path = self._text_file(row)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; put the text of the tweet there")
+        path = file_of(self._text_file(row), "put the text of the tweet there")
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
         try:
             return content.decode("utf-8").strip()
@@ -169,10 +160,6 @@ class MVSASingle(FromFiles):
         return self.root / "data" / f"{row.id}.txt"
 
 
-def _middle(path: Path) -> dict[str, Tensor]:
-    return {"picture": shrink(read_image(path), (256, 256))}
-
-
 def _layout_of(lists: Path) -> str:
     for layout, name in LISTS.items():
         if (lists / name).is_file():
@@ -180,101 +167,93 @@ def _layout_of(lists: Path) -> str:
     raise FileNotFoundError(f"{lists} holds no list; expected one of {', '.join(LISTS.values())}")
 
 
-def _read_qmf(lists: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Tweet]]]:
-    """Classes, and the tweets of training and of `split`."""
-    train = _read_jsonl(lists / "train.jsonl", FEELINGS)
-    classes = tuple(dict.fromkeys(row.label for row in train))
-    parts = {"train": train}
-    if split != "train":
-        name = {"val": "dev", "test": "test"}[split]
-        parts[split] = _read_jsonl(lists / f"{name}.jsonl", classes)
-    return classes, parts
+# what the readers of lists give: the classes, and the tweets of training and of the split
+Read = tuple[tuple[str, ...], dict[str, list[Tweet]]]
+
+
+def _read_qmf(lists: Path, split: str) -> Read:
+    found = (FEELINGS[row.target] for row in _read_jsonl(lists / "train.jsonl", FEELINGS))
+    classes = tuple(dict.fromkeys(found))
+    names = {"train": "train", split: "dev" if split == "val" else split}
+    return classes, {s: _read_jsonl(lists / f"{n}.jsonl", classes) for s, n in names.items()}
 
 
 def _read_jsonl(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
-    rows = []
-    for number, text in read_lines(path):
+    rows, keys = [], ("id", "label", "text", "img")
+    for line in read_lines(path):
         try:
-            row = json.loads(text)
+            row = json.loads(line.text)
         except (ValueError, RecursionError) as error:
-            raise bad_line(path, number, text, "one JSON object a line") from error
-        keys = ("id", "label", "text", "img")
+            raise line.bad("one JSON object a line") from error
         if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in keys):
-            raise bad_line(path, number, text, f"an object with the texts {', '.join(keys)}")
+            raise line.bad(f"an object with the texts {', '.join(keys)}")
         # JSON can hold halves of characters, which no file name and no tokenizer takes
         id, label, words, picture = (
             row[key].encode("utf-8", "replace").decode("utf-8") for key in keys
         )
-        known_label(path, number, label, classes)
-        safe_id(path, number, id)
-        rows.append(Tweet(id, label, safe_id(path, number, picture, nested=True), words, number))
-    return without_repeats(path, rows)
+        target, id = line.known_label(label, classes), line.safe_id(id)
+        picture = line.safe_id(picture, nested=True)
+        rows.append(Tweet(id, target, line, picture, words))
+    return without_repeats(rows)
 
 
-def _read_mla(lists: Path, split: str) -> tuple[tuple[str, ...], dict[str, list[Tweet]]]:
-    """Classes, and the tweets of training and of `split`."""
-    stat = lists / "stat_mvsa.txt"
-    for number, text in read_lines(stat):
-        known_label(stat, number, text, FEELINGS)
-    classes = tuple(sorted({line.text for line in read_lines(stat)}))
+def _read_mla(lists: Path, split: str) -> Read:
+    stat = read_lines(lists / "stat_mvsa.txt")
+    for line in stat:
+        line.known_label(line.text, FEELINGS)
+    classes = tuple(sorted({line.text for line in stat}))
     train = _read_names(lists / "my_train_mvsa.txt", classes)
     shipped = (lists / "my_val_mvsa.txt").is_file()
-    parts = {"train": train}
-    if not shipped:
-        kept, held = carve(torch.tensor([classes.index(row.label) for row in train]))
-        parts = {"train": [train[i] for i in kept], "val": [train[i] for i in held]}
-    if split == "test" or (split == "val" and shipped):
+    parts = {"train": train} if shipped else {s: carved(train, s) for s in ("train", "val")}
+    if split not in parts:
         parts[split] = _read_names(lists / f"my_{split}_mvsa.txt", classes)
     return classes, parts
 
 
 def _read_names(path: Path, classes: tuple[str, ...]) -> list[Tweet]:
     rows = []
-    for number, text in read_lines(path):
-        name, _, label = text.partition(" ")
+    for line in read_lines(path):
+        name, _, label = line.text.partition(" ")
+        label = label.strip()
         if not name.endswith(".jpg") or not label:
-            raise bad_line(path, number, text, "'477.jpg positive'")
-        known_label(path, number, label.strip(), classes)
-        id = safe_id(path, number, name.removesuffix(".jpg"))
-        rows.append(Tweet(id, label.strip(), f"data/{name}", None, number))
-    return without_repeats(path, rows)
+            raise line.bad("'477.jpg positive'")
+        target = line.known_label(label, classes)
+        id = line.safe_id(name.removesuffix(".jpg"))
+        rows.append(Tweet(id, target, line, f"data/{name}"))
+    return without_repeats(rows)
 
 
-def _read_raw(
-    path: Path, cleaning: str, split: str
-) -> tuple[tuple[str, ...], dict[str, list[Tweet]]]:
-    """Classes, and the tweets of training and of `split`, out of the labels as published."""
+def _read_raw(path: Path, cleaning: str, split: str) -> Read:
+    """Out of the labels as published."""
     rows = []
-    for number, text in read_lines(path):
-        id, tab, labels = text.partition("\t")
-        if number == 1 and id == "ID":
+    for line in read_lines(path):
+        id, tab, labels = line.text.partition("\t")
+        if line.number == 1 and id == "ID":
             continue
         pair = labels.split(",")
         if not tab or len(pair) != 2:
-            expected = "an id, a tab and two labels, 'text,image'; MVSA-Multiple has three such"
-            raise bad_line(path, number, text, expected)
-        for label in pair:
-            known_label(path, number, label, FEELINGS)
-        safe_id(path, number, id)
-        rows.append(Tweet(id, _cleaned(*pair, cleaning), f"data/{id}.jpg", None, number))
-    kept = [row for row in without_repeats(path, rows) if row.label]
+            two = "two labels, 'text,image'; MVSA-Multiple has three such"
+            raise line.bad(f"an id, a tab and {two}")
+        target = _cleaned(*(line.known_label(label, FEELINGS) for label in pair), cleaning)
+        rows.append(Tweet(line.safe_id(id), target, line, f"data/{id}.jpg"))
+    kept = [row for row in without_repeats(rows) if row.target is not None]
     if not kept:
         raise ValueError(f"{path} holds no pair that is left after cleaning; restore the list")
     return FEELINGS, {"train": _dealt(kept, "train"), split: _dealt(kept, split)}
 
 
-def _cleaned(text: str, picture: str, cleaning: str) -> str:
-    """The label of a pair, or nothing where it is dropped."""
+def _cleaned(text: int, picture: int, cleaning: str) -> int | None:
+    """The class of a pair, or `None` where it is dropped."""
     if text == picture:
         return text
-    if cleaning == "agreeing" or "neutral" not in (text, picture):
-        return ""
-    return picture if text == "neutral" else text
+    if cleaning == "agreeing" or NEUTRAL not in (text, picture):
+        return None
+    return picture if text == NEUTRAL else text
 
 
 def _dealt(rows: list[Tweet], split: str) -> list[Tweet]:
     """60, 20 and 20 per cent of every class, dealt out once for all."""
-    target = torch.tensor([FEELINGS.index(row.label) for row in rows])
+    target = torch.tensor([row.target for row in rows])
     rest, test = carve(target, 0.2, seed=1)
     train, val = carve(target[rest], 0.25)
     index = {"train": rest[train], "val": rest[val], "test": test}[split]

@@ -5,23 +5,12 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from mmlib.arguments import one_of
 from mmlib.data.reading.base import FromFiles
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.folders import class_folders, inner_folder, picture_names
-from mmlib.data.reading.lists import SPLITS, Entry, carved, folder_of
+from mmlib.data.reading.boxes import flips, square_boxes, unaligned, whole_boxes
+from mmlib.data.reading.folders import class_folders, folder_of, inner_folder, picture_names
+from mmlib.data.reading.lists import Entry, carved
 from mmlib.data.reading.media import read_image
-from mmlib.data.reading.transforms import (
-    SIDE,
-    crop,
-    flips,
-    normalise,
-    resize,
-    resized_crop,
-    square_boxes,
-    unaligned,
-    whole_boxes,
-)
+from mmlib.data.reading.transforms import SIDE, crop, normalise, resize, resized_crop
 
 STATISTICS = (0.4951, 0.3601, 0.4587), (0.1474, 0.1950, 0.1646)  # QMF's, for both halves
 
@@ -54,8 +43,8 @@ class NYUDepthV2(FromFiles):
         aligned: bool = True,
         cache: str | Path | None | bool = None,
     ):
-        self.split, self.aligned = one_of("split", split, SPLITS), aligned
-        self.root = folder_of(root, "the folder of NYU Depth V2, with nyud2_trainvaltest in it")
+        self._open(root, split, "the folder of NYU Depth V2, with nyud2_trainvaltest in it")
+        self.aligned = aligned
         self._folder = inner_folder(self.root, "nyud2_trainvaltest")
         train = folder_of(self._folder / "train", "a folder of pictures for each class")
         self.classes = class_folders(train)
@@ -63,8 +52,7 @@ class NYUDepthV2(FromFiles):
             entries = self._walk(folder_of(self._folder / "test", "a folder for each class"))
         else:
             entries = carved(self._walk(train), split)
-        self._keep(entries)
-        self._cache = Cache(cache_folder(self.root, cache), {"data": "nyud2", "size": 256})
+        self._keep(entries, cache, {"data": "nyud2", "size": 256})
 
     def sources(self, index: int) -> list[Path]:
         """The one file of a sample."""
@@ -92,7 +80,7 @@ class NYUDepthV2(FromFiles):
                 )
             label = self.classes.index(name)
             names = picture_names(folder / name, (".png", ".jpg"))
-            entries += [Entry(f"{folder.name}/{name}/{picture}", label, 0) for picture in names]
+            entries += [Entry(f"{folder.name}/{name}/{picture}", label) for picture in names]
         return entries
 
     def _read(self, index: int, draws: Tensor | None) -> dict[str, Tensor]:

@@ -60,9 +60,7 @@ def released_noise(
     not uint8, or one of NYUD2 that is larger than 224 x 224, so not resized yet.
     """
     one_of("data", data, tuple(GREY_LEVELS))
-    one_of(
-        "kind", kind, ("gaussian", "salt-and-pepper") if data == "mvsa-single" else ("gaussian",)
-    )
+    one_of("kind", kind, ("gaussian", "salt-and-pepper")[: 2 if data == "mvsa-single" else 1])
     if not 0 <= severity <= 10:
         raise ValueError(f"severity is {severity}; give a number in [0, 10]")
     result = dict(sample)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,29 +13,11 @@ from torch import Tensor
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.folders import inner_folder, picture_names
-from mmlib.data.reading.lists import (
-    SPLITS,
-    Entry,
-    bad_line,
-    folder_of,
-    known_label,
-    read_lines,
-    safe_id,
-    without_repeats,
-)
+from mmlib.data.reading.boxes import flips, square_boxes, unaligned
+from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
+from mmlib.data.reading.lists import Entry, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
-from mmlib.data.reading.transforms import (
-    IMAGENET,
-    SIDE,
-    crop,
-    flips,
-    normalise,
-    shrink,
-    square_boxes,
-    unaligned,
-)
+from mmlib.data.reading.transforms import IMAGENET, SIDE, crop, normalise, shrink
 
 STATISTICS = (  # DI-MML's, of the pictures
     tuple(x / 255 for x in (106.46409, 101.46796, 93.22408)),
@@ -113,8 +96,8 @@ class UCF101(FromFiles):
         aligned: bool = True,
         cache: str | Path | None | bool = None,
     ):
-        self.split, self.aligned, self.stacked = one_of("split", split, SPLITS), aligned, stacked
-        self.root = folder_of(root, "the folder of UCF-101, with jpegs_256 and tvl1_flow in it")
+        self._open(root, split, "the folder of UCF-101, with jpegs_256 and tvl1_flow in it")
+        self.aligned, self.stacked = aligned, stacked
         self.recipe = one_of("recipe", recipe, tuple(RECIPES))
         self._how = _recipe_of(recipe, flow_frames, frames)
         self._places = None if places is None else whole_number("places", places, at_least=1)
@@ -122,17 +105,14 @@ class UCF101(FromFiles):
         folder = inner_folder(self.root, "ucfTrainTestlist") if lists is None else Path(lists)
         folder_of(folder, "the lists of UCF-101: classInd.txt, trainlist01.txt, testlist01.txt")
         self.classes = _read_class_numbers(folder / "classInd.txt")
-        if split == "test":
-            path = folder / f"testlist0{fold}.txt"
-            path = path if path.is_file() else folder / f"testlist00{fold}.txt"
-            entries = _read_list(path, self.classes)
-        else:
-            path = folder / f"trainlist0{fold}.txt"
-            entries = _without_groups(path, _read_list(path, self.classes), split)
-        self._keep(entries)
+        path = folder / f"{'test' if split == 'test' else 'train'}list0{fold}.txt"
+        if split == "test" and not path.is_file():
+            path = folder / f"testlist00{fold}.txt"
+        entries = _read_list(path, self.classes)
+        entries = entries if split == "test" else _without_groups(path, entries, split)
+        recipe = {"data": "ucf101", **self._how._asdict()}
+        self._keep(entries, cache if places else False, recipe)
         self._folders: dict[Path, dict[str, str]] = {}
-        kept = {"data": "ucf101", **self._how._asdict()}
-        self._cache = Cache(cache_folder(self.root, cache if places else False), kept)
 
     def sources(self, index: int) -> list[Path]:
         """The frames that evaluation reads: per window the flow's u, its v, and the pictures.
@@ -140,8 +120,7 @@ class UCF101(FromFiles):
         Raises `FileNotFoundError` or `ValueError` for a clip without folders or frames.
         """
         clip = self._clip(index)
-        starts = self._starts(clip, None)
-        return [path for start in starts for part in self._window(clip, start) for path in part]
+        return list(chain(*(chain(*self._window(clip, s)) for s in self._starts(clip, None))))
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -165,26 +144,24 @@ class UCF101(FromFiles):
             return torch.stack([u, v], dim=1)
         u, v = flow.unbind(1)
         if self.recipe == "di-mml":
-            return torch.stack([crop(u, boxes, flip), crop(v, boxes, None)], dim=1)
-        flip_u = flips(unaligned(draws))
-        flip_v = flips(unaligned(unaligned(draws)))
-        return torch.stack([crop(u, boxes, flip_u), crop(v, boxes, flip_v)], dim=1)
+            flip_v = None
+        else:
+            flip, flip_v = flips(unaligned(draws)), flips(unaligned(unaligned(draws)))
+        return torch.stack([crop(u, boxes, flip), crop(v, boxes, flip_v)], dim=1)
 
     def _read(self, index: int, draws: Tensor | None) -> dict[str, Tensor]:
         clip = self._clip(index)
         windows = []
         for start in self._starts(clip, draws):
-            u, v, pictures = self._window(clip, start)
-            make = partial(_read_window, u, v, pictures, self._how.size)
-            id = f"{self.ids[index]}@{start:06d}"
-            windows.append(self._cache.get(id, [*u, *v, *pictures], make))
+            window, id = self._window(clip, start), f"{self.ids[index]}@{start:06d}"
+            make = partial(_read_window, *window, self._how.size)
+            windows.append(self._cache.get(id, list(chain(*window)), make))
         return {m: torch.cat([window[m] for window in windows], dim=1) for m in self.modalities}
 
     def _clip(self, index: int) -> tuple[list[Path], list[Path], list[Path]]:
         """The frames of a clip, in order: u, v and pictures."""
-        video = self.ids[index]
-        trees = (self.root / "tvl1_flow" / "u", self.root / "tvl1_flow" / "v")
-        folders = [self._frames_of(tree, video) for tree in (*trees, self.root / "jpegs_256")]
+        trees = (self.root / name for name in ("tvl1_flow/u", "tvl1_flow/v", "jpegs_256"))
+        folders = [self._frames_of(tree, self.ids[index]) for tree in trees]
         u, v, pictures = ([f / name for name in picture_names(f, (".jpg",))] for f in folders)
         if len(u) != len(v):
             raise ValueError(
@@ -216,15 +193,14 @@ class UCF101(FromFiles):
         for part in range(parts):
             first = part * count // parts
             room = (part + 1) * count // parts - first - length  # places but one
+            luck = 0.0 if draws is None else float(draws[5 + part % 3])
             if draws is None or self._places == 1:
-                starts.append(first + room // 2)
-                continue
-            luck = float(draws[5 + part % 3])
-            if self._places is None:
-                starts.append(first + int(luck * (room + 1)))
+                place = room // 2
+            elif self._places is None:
+                place = int(luck * (room + 1))
             else:
-                place = int(luck * self._places)
-                starts.append(first + round(place * room / (self._places - 1)))
+                place = round(int(luck * self._places) * room / (self._places - 1))
+            starts.append(first + place)
         return starts
 
     def _window(self, clip: tuple[list[Path], ...], start: int) -> tuple[list[Path], ...]:
@@ -236,12 +212,9 @@ class UCF101(FromFiles):
 
 
 def _recipe_of(name: str, flow_frames: int | None, frames: int | None) -> Recipe:
-    recipe = RECIPES[name]
-    if flow_frames is not None:
-        flow_frames = whole_number("flow_frames", flow_frames, at_least=1)
-        recipe = recipe._replace(flow_frames=flow_frames)
-    if frames is not None:
-        recipe = recipe._replace(frames=whole_number("frames", frames, at_least=1))
+    given = {"flow_frames": flow_frames, "frames": frames}
+    given = {n: whole_number(n, x, at_least=1) for n, x in given.items() if x is not None}
+    recipe = RECIPES[name]._replace(**given)
     if recipe.frames > recipe.flow_frames:
         raise ValueError(
             f"frames is {recipe.frames}, more than the {recipe.flow_frames} flow_frames of a window"
@@ -249,9 +222,7 @@ def _recipe_of(name: str, flow_frames: int | None, frames: int | None) -> Recipe
     return recipe
 
 
-def _read_window(
-    u: list[Path], v: list[Path], pictures: list[Path], size: tuple[int, int]
-) -> dict[str, Tensor]:
+def _read_window(u: list[Path], v: list[Path], pictures: list[Path], size) -> dict[str, Tensor]:
     """`"flow"` `(2, T, H, W)` and `"visual"` `(3, F, H, W)`, bytes."""
     flow = [torch.stack([_frame(path, size)[0] for path in paths]) for paths in (u, v)]
     visual = torch.stack([_frame(path, size) for path in pictures], dim=1)
@@ -266,13 +237,13 @@ def _frame(path: Path, size: tuple[int, int]) -> Tensor:
 def _read_class_numbers(path: Path) -> tuple[str, ...]:
     """`classInd.txt`: `1 ApplyEyeMakeup`, one class a line, numbered from 1 in order."""
     classes: list[str] = []
-    for number, text in read_lines(path):
-        words = text.split()
+    for line in read_lines(path):
+        words = line.text.split()
         if len(words) != 2 or words[0] != str(len(classes) + 1):
-            raise bad_line(path, number, text, f"'{len(classes) + 1} Class', numbered in order")
+            raise line.bad(f"'{len(classes) + 1} Class', numbered in order")
         if words[1] in classes:
-            raise bad_line(path, number, text, "each class once")
-        classes.append(safe_id(path, number, words[1]))
+            raise line.bad("each class once")
+        classes.append(line.safe_id(words[1]))
     return tuple(classes)
 
 
@@ -283,17 +254,17 @@ def _read_list(path: Path, classes: tuple[str, ...]) -> list[Entry]:
     """A list of clips, `Class/v_Class_g01_c01.avi`, with the class's number behind it or not."""
     expected = "'Class/v_Class_g01_c01.avi', and behind it the number of the class or nothing"
     entries = []
-    for number, text in read_lines(path):
-        words = text.split()
-        parts = safe_id(path, number, words[0], nested=True).split("/")
+    for line in read_lines(path):
+        words = line.text.split()
+        parts = line.safe_id(words[0], nested=True).split("/")
         video = parts[-1].removesuffix(".avi")
         if len(words) > 2 or len(parts) != 2 or not _VIDEO.fullmatch(video):
-            raise bad_line(path, number, text, expected)
-        label = known_label(path, number, parts[0], classes)
+            raise line.bad(expected)
+        label = line.known_label(parts[0], classes)
         if len(words) == 2 and words[1] != str(label + 1):
-            raise bad_line(path, number, text, f"{label + 1}, the number of {parts[0]}, at the end")
-        entries.append(Entry(video, label, number))
-    return without_repeats(path, entries)
+            raise line.bad(f"{label + 1}, the number of {parts[0]}, at the end")
+        entries.append(Entry(video, label, line))
+    return without_repeats(entries)
 
 
 def _without_groups(path: Path, entries: list[Entry], split: str) -> list[Entry]:

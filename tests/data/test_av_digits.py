@@ -12,6 +12,7 @@ import torch
 from mmlib import files
 from mmlib.data import AVDigits, av_digits, log_mel
 from mmlib.data.av_digits import SCENARIOS, WORD_LEVEL
+from mmlib.data.reading.digits import scans, spoken_digits
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,8 +36,13 @@ def test_contract(small):
     assert all(len(values) == 300 for values in data.truth.values())
 
 
-def test_default_sizes():
-    assert [len(AVDigits(split)) for split in ("train", "val", "test")] == [3000, 1000, 2000]
+@pytest.fixture(scope="module")
+def whole():
+    return {split: AVDigits(split) for split in ("train", "val", "test")}
+
+
+def test_default_sizes(whole):
+    assert [len(data) for data in whole.values()] == [3000, 1000, 2000]
 
 
 def test_the_sound_one_hears_is_the_sound_the_network_gets(small):
@@ -55,11 +61,12 @@ def test_same_seed_same_data_and_a_smaller_set_is_a_prefix(small):
 
 
 @pytest.mark.slow
-def test_splits_share_no_scan_and_no_voice_whatever_the_seeds():
+def test_splits_share_no_scan_and_no_voice_whatever_the_seeds(whole):
+    others = {split: AVDigits(split, size=600, seed=1) for split in whole}
     for key in ("scan", "voice"):
         seen = {
-            split: set().union(*(AVDigits(split, seed=seed).truth[key].tolist() for seed in (0, 1)))
-            for split in ("train", "val", "test")
+            split: {*data.truth[key].tolist(), *others[split].truth[key].tolist()}
+            for split, data in whole.items()
         }
         assert not seen["train"] & seen["val"]
         assert not seen["train"] & seen["test"]
@@ -70,17 +77,18 @@ def test_splits_share_no_scan_and_no_voice_whatever_the_seeds():
 
 def test_the_pair_shows_and_says_the_same_digit(small):
     data = small["imbalanced"]
-    scans = av_digits._scans()[1]
-    assert torch.equal(torch.from_numpy(scans)[data.truth["scan"]], data.target)
-    spoken = av_digits._spoken_digits().digit
+    drawn = scans()[1]
+    assert torch.equal(torch.from_numpy(drawn)[data.truth["scan"]], data.target)
+    spoken = spoken_digits().digit
     clips = torch.tensor([draw.clip for draw in data._draws])
     assert torch.equal(torch.from_numpy(spoken)[clips], data.target)
 
 
-def test_shares_of_ruined_modalities():
+def test_shares_of_ruined_modalities(whole):
     wanted = {"imbalanced": (0, 0), "samplewise": (0.5, 0.5), "corrupted": (0.1, 0.3)}
     for scenario, shares in wanted.items():
-        ruined = AVDigits("test", scenario).truth["ruined"]
+        data = whole["test"] if scenario == "imbalanced" else AVDigits("test", scenario)
+        ruined = data.truth["ruined"]
         for code, share in enumerate(shares, start=1):
             assert (ruined == code).float().mean() == pytest.approx(share, abs=0.035)
 
@@ -92,7 +100,7 @@ def test_truth_is_what_was_done(small):
         assert (data.truth["audio_snr_db"][ruined != 1] >= 0).all()
         for i in range(20):
             draw, sound = data._draws[i], data.waveform(i)
-            word = len(av_digits._spoken_digits().clips[draw.clip])
+            word = len(spoken_digits().clips[draw.clip])
             start = int(draw.start * (len(sound) - word + 1))
             noise = torch.cat([sound[:start], sound[start + word :]])
             measured = 20 * np.log10(WORD_LEVEL / noise.std().item())
@@ -138,13 +146,13 @@ def elsewhere(tmp_path, monkeypatch):
     (tmp_path / "assets").mkdir()
     copy = tmp_path / "assets/spoken_digits.npz"
     shutil.copy(ROOT / "assets/spoken_digits.npz", copy)
-    av_digits._spoken_digits.cache_clear()
+    spoken_digits.cache_clear()
     yield copy
-    av_digits._spoken_digits.cache_clear()
+    spoken_digits.cache_clear()
 
 
 def test_whole_asset_is_found_beside_the_package(elsewhere):
-    assert len(av_digits._spoken_digits().clips) == 1010
+    assert len(spoken_digits().clips) == 1010
 
 
 def test_missing_asset(elsewhere):

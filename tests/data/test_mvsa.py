@@ -8,11 +8,10 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as TF
 
+from mmlib.batches import DRAWS
 from mmlib.data import mvsa
 from mmlib.data.mvsa import MVSASingle
-from mmlib.data.reading.transforms import DRAWS
 from mmlib.data.text import WordTokenizer
-from mmlib.data.tools.sample_pictures import write_mvsa
 from mmlib.encoders import TextEncoder
 
 LAYOUTS = ("qmf", "mla", "raw")
@@ -20,16 +19,13 @@ SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture(scope="module")
-def trees(tmp_path_factory):
-    made = {name: tmp_path_factory.mktemp(name) for name in LAYOUTS}
-    for name, root in made.items():
-        write_mvsa(root, layout=name)
-    return made
+def trees(tree):
+    return {name: tree("mvsa-single", clips_per_class=20, layout=name) for name in LAYOUTS}
 
 
 @pytest.fixture
-def copy(trees, tmp_path):
-    return lambda name: shutil.copytree(trees[name], tmp_path / name)
+def copy(own):
+    return lambda name: own("mvsa-single", clips_per_class=20, layout=name)
 
 
 @pytest.fixture

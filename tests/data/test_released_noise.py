@@ -9,7 +9,6 @@ from torchvision.transforms import functional as TF
 from mmlib.data import MVSASingle, NYUDepthV2, mvsa, nyud2
 from mmlib.data.reading.transforms import resized_crop, whole_boxes
 from mmlib.data.released_noise import released_noise
-from mmlib.data.tools.samples import write_sample
 
 
 def generator(seed=0):
@@ -98,8 +97,8 @@ def rewritten(path, pixels):
     return Image.fromarray(pixels)
 
 
-def test_on_mvsa_noise_comes_after_the_resizing_and_before_the_crop(tmp_path):
-    data = MVSASingle(write_sample("mvsa-single", tmp_path), "test", cache=False)
+def test_on_mvsa_noise_comes_after_the_resizing_and_before_the_crop(own):
+    data = MVSASingle(own("mvsa-single"), "test", cache=False)
     path, rng = data.sources(0)[0], np.random.default_rng(0)
     for shape, most in (((300, 300, 3), 0.01), ((300, 500, 3), np.inf)):
         picture = rewritten(path, rng.integers(100, 156, shape, dtype=np.uint8))
@@ -114,8 +113,8 @@ def test_on_mvsa_noise_comes_after_the_resizing_and_before_the_crop(tmp_path):
         assert strength[0] == pytest.approx(strength[1], rel=0.03)
 
 
-def test_on_nyud2_noise_comes_last_and_is_not_smoothed(tmp_path):
-    data = NYUDepthV2(write_sample("nyud2", tmp_path), "test", cache=False)
+def test_on_nyud2_noise_comes_last_and_is_not_smoothed(own):
+    data = NYUDepthV2(own("nyud2"), "test", cache=False)
     smooth = np.linspace(60, 200, 640).repeat(3).reshape(1, 640, 3).repeat(240, 0).astype(np.uint8)
     pair = rewritten(data.sources(0)[0], smooth)
     raw = data.take(torch.tensor([0]))

@@ -1,23 +1,26 @@
 """What all data sets share that are read from files when a batch is taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mmlib.arguments import one_of
 from mmlib.batches import DRAWS
-from mmlib.data.reading.lists import Entry
+from mmlib.data.reading.cache import Cache, cache_folder
+from mmlib.data.reading.folders import folder_of
+from mmlib.data.reading.lists import SPLITS, Entry
 
 
 class FromFiles:
     """Their length, one finished sample, a raw batch, and the error where a split is empty.
 
-    A data set sets `modalities`, `classes`, `root` and `split`, and by `_keep` `ids` and `target`
-    `(N,)`. It says how to read sample i, `_read(i, draws)` with `(DRAWS,)` draws or `None` (or how
-    to `take` a batch), how to finish a batch (crop, flip, normalise) on the device where it is,
-    `finish(inputs, draws)`, and where its files are, `sources(i)`. Several threads may call them at
-    a time.
+    A data set sets `modalities` and `classes`, by `_open` `root` and `split`, and by `_keep` `ids`,
+    `target` `(N,)` and its cache. It says how to read sample i, `_read(i, draws)` with `(DRAWS,)`
+    draws or `None` (or how to `take` a batch), how to finish a batch (crop, flip, normalise) on the
+    device where it is, `finish(inputs, draws)`, and where its files are, `sources(i)`. Several
+    threads may call them at a time.
     """
 
     modalities: tuple[str, str]
@@ -51,11 +54,19 @@ class FromFiles:
         read = [self._read(i, row) for i, row in zip(index.tolist(), rows, strict=True)]
         return {m: torch.stack([sample[m] for sample in read]) for m in self.modalities}
 
-    def _keep(self, entries: Sequence[Entry]) -> None:
+    def _open(self, root: str | Path, split: str, what: str) -> None:
+        self.split = one_of("split", split, SPLITS)
+        self.root = folder_of(root, what)
+
+    def _keep(
+        self, entries: Sequence[Entry], cache: str | Path | bool | None, recipe: Mapping
+    ) -> None:
+        """Take over a split's entries; a cache of `recipe` in the folder that `cache` says."""
         if not entries:
             raise ValueError(f"split {self.split!r} of {self.root} is empty; its lists hold none")
         self.ids = tuple(entry.id for entry in entries)
         self.target = torch.tensor([entry.target for entry in entries], dtype=torch.int64)
+        self._cache = Cache(cache_folder(self.root, cache), recipe)
 
 
 def check_draws(index: Tensor, draws: Tensor | None) -> None:

@@ -1,8 +1,9 @@
-"""Data sets of clips with sound and frames: CREMA-D, AVE and Kinetics-Sounds."""
+"""What the data sets of clips share: a spectrogram and some frames of every clip of a list."""
 
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,33 +12,20 @@ from torch import Tensor
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
+from mmlib.data.reading.boxes import own_luck
 from mmlib.data.reading.buffers import Buffers
-from mmlib.data.reading.cache import Cache, cache_folder
-from mmlib.data.reading.clip_lists import (
-    CREMAD_LABELS,
-    ave_entry,
-    ave_lines,
-    cremad_entries,
-    cremad_names,
-    first_file,
-    kinetics_entries,
-    kinetics_folder,
-    kinetics_names,
-    list_folder,
-    of_actors,
-)
-from mmlib.data.reading.folders import inner_folder
-from mmlib.data.reading.lists import SPLITS, Entry, carved, folder_of, without_repeats
+from mmlib.data.reading.folders import folder_of, frame_names
+from mmlib.data.reading.frames import choose_frames, smv_frames
+from mmlib.data.reading.lists import Entry
 from mmlib.data.reading.media import (
     RESAMPLER,
-    frame_names,
     read_array,
     read_first_channel,
     read_image,
     read_sound,
 )
-from mmlib.data.reading.transforms import finish_pictures, own_luck, released_view
-from mmlib.data.spectrograms import RECIPES, Recipe, spectrogram
+from mmlib.data.reading.transforms import finish_pictures, released_view
+from mmlib.data.spectrograms import RECIPES, spectrogram
 
 STORED = (".npy", ".pkl", ".pt")  # spectrograms that come ready, beside .wav
 
@@ -86,8 +74,6 @@ class Clips(FromFiles):
 
     def __init__(
         self,
-        root: Path,
-        split: str,
         entries: Sequence[Entry],
         classes: Sequence[str],
         sounds: Path,
@@ -97,21 +83,23 @@ class Clips(FromFiles):
         frames_from: str,
         crops: str,
         size: int,
-        cache: Path | None,
+        cache: str | Path | bool | None,
     ):
-        self.root, self.split = root, one_of("split", split, SPLITS)
+        """Of a data set that is open: root and split are known."""
         self.classes = tuple(classes)
         self.audio = one_of("audio", audio, list(RECIPES))
+        self._how = RECIPES[audio]
         self.frames = whole_number("frames", frames, at_least=1)
         self.frames_from = one_of("frames_from", frames_from, ("segments", "smv", "first"))
         self.crops = one_of("crops", crops, ("shared", "released"))
         self.size = whole_number("size", size, at_least=1)
+        # of the pictures in the cache: room for a crop, 256 for 224; or they are whole
+        self._side = None if crops == "released" else size * 8 // 7
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        self._keep(entries)
         self._entries = list(entries)
-        self._ending = _ending(self._sounds, self.ids)
-        self._cache = Cache(cache, self._recipe())
+        self._ending = _ending(self._sounds, self._entries[:20])
+        self._keep(entries, cache, self._recipe())
         self._frames_of: dict[int, list[str]] = {}
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
@@ -121,14 +109,18 @@ class Clips(FromFiles):
         evaluation. With `crops="released"` columns 0-4 crop and flip them here.
         """
         check_draws(index, draws)
-        side = self.size if self.crops == "released" else _stored(self.size)
+        side = self._side or self.size
         empty, count = self._buffers.empty, len(index)
-        audio = empty(count, 1, *self._recipe_of_sound.shape, dtype=torch.float16)
+        audio = empty(count, 1, *self._how.shape, dtype=torch.float16)
         visual = empty(count, self.frames, side, side, 3, dtype=torch.uint8)
         rows = [None] * len(index) if draws is None else draws.tolist()
-        for row, (i, luck) in enumerate(zip(index.tolist(), rows, strict=True)):
-            audio[row, 0] = self._sound_of(self._entries[i])
-            self._show(i, luck, visual[row])
+        for row, (i, own) in enumerate(zip(index.tolist(), rows, strict=True)):
+            names, entry = self._names(i), self._entries[i]
+            audio[row, 0] = self._sound_of(entry)
+            luck = None if own is None or self._side else own_luck(own)
+            chosen = self._chosen(len(names), None if own is None else own[5:])
+            for place, frame in enumerate(chosen):
+                visual[row, place] = self._view(self._picture(entry.id, names[frame]), luck)
         return {"audio": audio, "visual": visual.movedim(-1, 1)}
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
@@ -137,7 +129,7 @@ class Clips(FromFiles):
         With `draws`, all frames of a sample get the same random crop and flip; without, the whole
         picture. With `crops="released"` they got theirs in `take`. Works where the inputs are.
         """
-        own = None if self.crops == "released" else draws
+        own = draws if self._side else None
         visual = finish_pictures(inputs["visual"], own, self.size, buffers=self._buffers)
         audio = inputs["audio"]
         if audio.device.type == "cpu":
@@ -167,7 +159,7 @@ class Clips(FromFiles):
     @cached_property
     def sample_rate(self) -> int:
         """Sample rate of `waveform`, in Hz: the recipe's, or `sample_rate_of` the first clip."""
-        return self._recipe_of_sound.sample_rate or self.sample_rate_of(0)
+        return self._how.sample_rate or self.sample_rate_of(0)
 
     def sample_rate_of(self, index: int) -> int:
         """Sample rate of a clip's `waveform`, in Hz: filter banks keep the recording's own."""
@@ -193,29 +185,16 @@ class Clips(FromFiles):
         """
         return spectrogram(waveform, sample_rate or self.sample_rate, self.audio).unsqueeze(0)
 
-    @property
-    def _recipe_of_sound(self) -> Recipe:
-        return RECIPES[self.audio]
-
-    def _show(self, index: int, draws: list[float] | None, visual: Tensor) -> None:
-        """Put the chosen frames of a clip into `visual`, `(frames, S, S, 3)`."""
-        names, id = self._names(index), self._entries[index].id
-        chosen = self._chosen(len(names), None if draws is None else draws[5:])
-        luck = None if draws is None or self.crops == "shared" else own_luck(draws)
-        for place, frame in enumerate(chosen):
-            visual[place] = self._view(self._picture(id, names[frame]), luck)
-
     def _view(self, picture: Tensor, luck: np.random.Generator | None = None) -> Tensor:
-        return released_view(picture, luck, self.size) if self.crops == "released" else picture
+        return picture if self._side else released_view(picture, luck, self.size)
 
     def _recipe(self) -> dict:
         """All that a cache entry depends on besides its files."""
-        kept = "whole" if self.crops == "released" else _stored(self.size)
         return {
             "data": type(self).__name__,
-            "audio": [self.audio, *self._recipe_of_sound, RESAMPLER],
+            "audio": [self.audio, *self._how, RESAMPLER],
             "sounds": self._sounds.name + self._ending,
-            "pictures": [self._pictures.name, kept],
+            "pictures": [self._pictures.name, self._side or "whole"],
         }
 
     def _cached(self, name: str, source: str, make: Callable[[], Tensor]) -> Tensor:
@@ -230,7 +209,7 @@ class Clips(FromFiles):
     def _picture(self, clip: str, name: str) -> Tensor:
         """A frame, squeezed or whole, bytes: with channels last resizing is three times as fast."""
         path = f"{self._pictures}{os.sep}{clip}{os.sep}{name}"
-        side = None if self.crops == "released" else _stored(self.size)
+        side = self._side
         return self._cached(f"{clip}/{name}", path, lambda: read_image(path, side).movedim(0, -1))
 
     def _names(self, index: int) -> list[str]:
@@ -245,7 +224,7 @@ class Clips(FromFiles):
     def _listed(self, entry: Entry) -> list[str]:
         """A clip's frames in order: the event's alone where its times are given."""
         names = frame_names(f"{self._pictures}{os.sep}{entry.id}")
-        if entry.end and not _is_cut(self._pictures):
+        if entry.end and not self._pictures.name.endswith("-SE"):
             first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
             names = names[first : max(int(entry.end), first + 1)]
         return names
@@ -256,7 +235,7 @@ class Clips(FromFiles):
 
     def _spectrogram(self, entry: Entry) -> Tensor:
         if self._ending in STORED:
-            return read_array(self._sound(entry), tuple(self._recipe_of_sound.shape))
+            return read_array(self._sound(entry), tuple(self._how.shape))
         waveform, rate = self._waveform(entry)
         try:
             return self.audio_input(waveform, rate)[0]
@@ -267,14 +246,14 @@ class Clips(FromFiles):
         path = self._sound(entry)
         if self._ending in STORED:
             raise ValueError(f"{path} is a spectrogram; for the waveform, give the wav files")
-        rate = self._recipe_of_sound.sample_rate
+        rate = self._how.sample_rate
         waveform, rate = (read_sound(path, rate), rate) if rate else read_first_channel(path)
-        if entry.end and not _is_cut(self._sounds):
+        if entry.end and not self._sounds.name.endswith("-SE"):
             first, last = (int(second * rate) for second in (entry.start, entry.end))
             if first >= len(waveform):
                 raise ValueError(
                     f"{path} ends after {len(waveform) / rate:.2f} s; its event starts at "
-                    f"{entry.start:g} s (line {entry.number} of the list); extract it again"
+                    f"{entry.start:g} s (line {entry.line.number} of the list); extract it again"
                 )
             waveform = waveform[first:last]
         return waveform, rate
@@ -287,228 +266,9 @@ class Clips(FromFiles):
         return choose_frames(count, self.frames, luck, self.REST)
 
 
-class CremaD(Clips):
-    """CREMA-D: 7,442 acted sentences, six emotions, 91 actors.
-
-    Reads below `root`: `AudioWAV/<clip>.wav` (or a stored spectrogram, `.npy`, `.pkl`, `.pt`),
-    `Image-01-FPS/<clip>/00000.jpg` and so on, and the lists `train.csv` and `test.csv`
-    (`clip,LABEL`) or `train.txt` and `test.txt` (`clip.flv Label`), in the folder `lists`, else in
-    `data/CREMAD`, else in `root`. `sounds` and `pictures` name other folders.
-
-    `split_by="list"`: the usual lists, `val` being a tenth of each class of train, whatever the
-    seed. The same actors are in all parts, so part of the test accuracy is that of known faces and
-    voices. `split_by="actor"`: both lists pooled, and a tenth of the actors each for `test` and
-    `val` (9, 9 and 73 of 91): the first ones by SHA-256 of their number.
-    """
-
-    def __init__(
-        self,
-        root: str | Path,
-        split: str,
-        *,
-        lists: str | Path | None = None,
-        audio: str = "ogm",
-        frames: int = 1,
-        frames_from: str = "segments",
-        crops: str = "shared",
-        split_by: str = "list",
-        repeats: str = "error",
-        cache: str | Path | bool | None = None,
-        sounds: str = "AudioWAV",
-        pictures: str = "Image-01-FPS",
-        size: int = 224,
-    ):
-        root = folder_of(root, "the root of CREMA-D")
-        one_of("split", split, SPLITS)
-        folder = list_folder(root, lists, "data/CREMAD")
-        if one_of("split_by", split_by, ("list", "actor")) == "actor":
-            entries = of_actors(folder, split, repeats)
-        else:
-            path = first_file(folder, *cremad_names("test" if split == "test" else "train"))
-            entries = without_repeats(path, cremad_entries(path), repeats)
-            entries = entries if split == "test" else carved(entries, split)
-        super().__init__(
-            root,
-            split,
-            entries,
-            tuple(CREMAD_LABELS),
-            root / sounds,
-            root / pictures,
-            audio,
-            frames,
-            frames_from,
-            crops,
-            size,
-            cache_folder(root, cache),
-        )
-
-
-class AVE(Clips):
-    """AVE: 4,143 clips of ten seconds, an event in a part of each, 28 classes.
-
-    Reads below `root`, or below `root/AVE_Dataset`: the lists `trainSet.txt`, `valSet.txt` and
-    `testSet.txt` (`Category&id&good&start&end`; in the folder `lists` if given), and of the event
-    alone `Audio-1004-SE/<id>.pkl` and `Image-01-FPS-SE/<id>/00000.jpg` and so on. In place of these
-    two it takes `AudioWAV/<id>.wav` and `Image-01-FPS/<id>/`, of the whole ten seconds at 1 frame a
-    second, and cuts the event out. `sounds` and `pictures` name other folders, which hold the event
-    alone if they end in `-SE`. Classes come in the order in which `testSet.txt` first names them.
-
-    Some clips stand in a list twice, with two labels: `repeats="first"` keeps the first one, as
-    DI-MML does, `"last"` the last, as OGM-GE does, `"error"` refuses them.
-    """
-
-    def __init__(
-        self,
-        root: str | Path,
-        split: str,
-        *,
-        lists: str | Path | None = None,
-        audio: str = "pmr-10s",
-        frames: int = 4,
-        frames_from: str = "segments",
-        crops: str = "shared",
-        repeats: str = "first",
-        cache: str | Path | bool | None = None,
-        sounds: str | None = None,
-        pictures: str | None = None,
-        size: int = 224,
-    ):
-        root = folder_of(root, "the root of AVE")
-        one_of("split", split, SPLITS)
-        root = inner_folder(root, "AVE_Dataset")
-        folder = list_folder(root, lists, "data/AVE")
-        texts = ave_lines(folder / "testSet.txt")
-        classes = tuple(dict.fromkeys(fields[0] for _, fields in texts))
-        path = folder / f"{split}Set.txt"
-        entries = [ave_entry(path, number, fields, classes) for number, fields in ave_lines(path)]
-        super().__init__(
-            root,
-            split,
-            without_repeats(path, entries, repeats),
-            classes,
-            root / sounds if sounds else _first_folder(root, "Audio-1004-SE", "AudioWAV"),
-            root / pictures if pictures else _first_folder(root, "Image-01-FPS-SE", "Image-01-FPS"),
-            audio,
-            frames,
-            frames_from,
-            crops,
-            size,
-            cache_folder(root, cache),
-        )
-
-
-class KineticsSounds(Clips):
-    """Kinetics-Sounds: ten-second clips of 31 audible actions of Kinetics-400.
-
-    Reads below `root`: `ks_audio/<split>/<clip>.npy` (a stored filter bank) or `.wav` (its first
-    channel, at its own rate, goes into one), and `ks_visual/<split>/<clip>/frame_00001.jpg` and so
-    on. The lists, in the folder `lists`, else in
-    `root` or `root/ks_audio`, are the first that is there of `my_<split>.txt` (`clip,10,label`),
-    `<split>_1fps_path.txt` (`path ... label`, the path's last part being the clip) and
-    `<split>.txt` (`label,clip`, with the labels in `stat.txt`). Without a list for `val` it is a
-    tenth of each class of train, whatever the seed, and its files are in `train`. `classes` is how
-    many, or their names; the lists have numbers only.
-
-    Of ten frames `frames_from="segments"` draws one of 1-3, 4-6 and 7-10 in training,
-    `frames_from="smv"` one of 1-3, 4-6 and 7-9, as SMV does; evaluation takes 1, 4 and 7 by either.
-    """
-
-    REST = 0.0  # the 1st, 4th and 7th of ten frames, as in the literature
-
-    def __init__(
-        self,
-        root: str | Path,
-        split: str,
-        *,
-        lists: str | Path | None = None,
-        audio: str = "fbank",
-        frames: int = 3,
-        frames_from: str = "segments",
-        crops: str = "shared",
-        classes: int | Sequence[str] = 31,
-        repeats: str = "error",
-        cache: str | Path | bool | None = None,
-        size: int = 224,
-    ):
-        root = folder_of(root, "the root of Kinetics-Sounds")
-        one_of("split", split, SPLITS)
-        folder = kinetics_folder(root, lists)
-        shipped = any((folder / name).is_file() for name in kinetics_names("val"))
-        home = "train" if split == "val" and not shipped else split
-        path = first_file(folder, *kinetics_names(home))
-        if isinstance(classes, int):
-            classes = [str(label) for label in range(whole_number("classes", classes, at_least=1))]
-        entries, classes = kinetics_entries(path, tuple(classes))
-        entries = without_repeats(path, entries, repeats)
-        super().__init__(
-            root,
-            split,
-            entries if shipped or split == "test" else carved(entries, split),
-            classes,
-            root / "ks_audio" / home,
-            root / "ks_visual" / home,
-            audio,
-            frames,
-            frames_from,
-            crops,
-            size,
-            cache_folder(root, cache),
-        )
-
-
-def choose_frames(count: int, frames: int, luck: list[float] | None, rest: float) -> list[int]:
-    """Which of a clip's `count` frames to take, in order: one of each of `frames` equal parts.
-
-    `luck` holds three numbers in [0, 1) that place the frame within its part; more than three are
-    scrambled from them. Without it every frame is at `rest` of its part. With fewer frames than
-    parts some are taken again.
-    """
-    chosen = []
-    for part in range(frames):
-        first = part * count // frames
-        last = max((part + 1) * count // frames, first + 1)
-        place = rest if luck is None else _luck_of(part, luck)
-        chosen.append(first + int(place * (last - first)))
-    return chosen
-
-
-def smv_frames(count: int, frames: int, luck: list[float] | None) -> list[int]:
-    """The frames that SMV's loader takes (commit 7ed12b0), counted from 0; `luck` as above.
-
-    Its parts have `count // frames` frames each and what is left over is never shown: of ten frames
-    in three parts, the tenth. Of each part one is drawn; in evaluation it is the 1st of 3, the 2nd
-    of 4. No frame after the ninth is taken, and of a clip of at most two frames a part the first is
-    taken every time. (In evaluation the released code fails at 12 frames or more.)
-    """
-    if count <= 2 * frames:
-        return [0] * frames
-    length = count // frames
-    middle = max(length // 2, 1) - 1
-    places = [middle if luck is None else int(_luck_of(k, luck) * length) for k in range(frames)]
-    return [min(k * length + place, 8) for k, place in enumerate(places)]
-
-
-def _luck_of(part: int, luck: list[float]) -> float:
-    return luck[part % 3] * 997 ** (part // 3) % 1
-
-
-def _stored(size: int) -> int:
-    """Side of the pictures in the cache: room for a crop, 256 for 224."""
-    return size * 8 // 7
-
-
-def _is_cut(folder: Path) -> bool:
-    return folder.name.endswith("-SE")
-
-
-def _ending(folder: Path, ids: Sequence[str]) -> str:
+def _ending(folder: Path, entries: Sequence[Entry]) -> str:
     """Ending of the sound files: that of the first clips which are there."""
-    for id in ids[:20]:
-        for ending in (".wav", *STORED):
-            if (folder / (id + ending)).is_file():
-                return ending
+    for entry, ending in product(entries, (".wav", *STORED)):
+        if (folder / (entry.id + ending)).is_file():
+            return ending
     return ".wav"
-
-
-def _first_folder(root: Path, *names: str) -> Path:
-    return next((root / name for name in names if (root / name).is_dir()), root / names[-1])

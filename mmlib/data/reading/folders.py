@@ -1,14 +1,47 @@
-"""Folders below a data set's root: their names and what is in them."""
+"""Files and folders below a data set's root: whether they are there, and what is in them."""
 
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 
-from mmlib.data.reading.media import in_order
+PICTURES = (".jpg", ".jpeg", ".png")
+
+
+def file_of(path: str | Path, what: str) -> Path:
+    """`path`, if it is a file; otherwise a `FileNotFoundError` that says what to do."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; {what}")
+    return path
+
+
+def folder_of(path: str | Path, what: str) -> Path:
+    """`path`, if it is a folder; otherwise a `FileNotFoundError` that says what belongs there."""
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is missing or no folder; expected {what}")
+    return path
 
 
 def inner_folder(root: Path, name: str) -> Path:
     """The folder of that name in `root`, or `root` where it is left out."""
     return root / name if (root / name).is_dir() else root
+
+
+def list_folder(root: Path, lists: str | Path | None, usual: str) -> Path:
+    """`lists` if given, else `root/usual` if it is there, else `root`."""
+    return inner_folder(root, usual) if lists is None else folder_of(lists, "the data set's lists")
+
+
+def first_file(folder: Path, *names: str) -> Path:
+    """The first of `names` that is in the folder; otherwise a `FileNotFoundError`."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"{folder} holds no list {' or '.join(names)}; put it there, or give its folder as lists="
+    )
 
 
 def class_folders(folder: Path, within: str = "") -> tuple[str, ...]:
@@ -26,3 +59,29 @@ def picture_names(folder: Path, endings: tuple[str, ...]) -> list[str]:
     if not names:
         raise ValueError(f"{folder} holds no {' or '.join(endings)}; extract its pictures again")
     return in_order(names)
+
+
+def frame_names(folder: str | Path) -> list[str]:
+    """The pictures of a folder in the order of their numbers, whatever the file system's order.
+
+    Raises `FileNotFoundError` for a folder that is missing or holds none.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise FileNotFoundError(f"{folder} is missing; extract the clip's frames there") from error
+    # hidden files too are left behind by some systems: ._00000.jpg is no picture
+    names = [name for name in names if name.lower().endswith(PICTURES) and name[0] != "."]
+    if not names:
+        raise FileNotFoundError(f"{folder} holds no frames; extract the clip's frames there")
+    return in_order(names)
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """File names by their numbers, `frame2` before `frame10`."""
+    return sorted(names) if len({*map(len, names)}) == 1 else sorted(names, key=_natural)
+
+
+def _natural(name: str) -> list[str | int]:
+    parts = re.split("([0-9]+)", name)  # text and numbers in turn
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]

@@ -1,6 +1,6 @@
 """Annotation lists: read them line by line, refuse what is wrong with file and line number."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
@@ -8,26 +8,69 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmlib.arguments import one_of
+from mmlib.data.reading.folders import file_of
+
 SPLITS = ("train", "val", "test")
 LONGEST_NAME = 200  # bytes; file systems take 255, and an ending has to fit
 
 
 class Line(NamedTuple):
-    """A line of a text file; `number` counts from 1."""
+    """A line of a list; `number` counts from 1. Its methods raise, or are, errors that name it."""
 
+    path: Path
     number: int
     text: str
 
+    def bad(self, expected: str, text: str | None = None) -> ValueError:
+        """The error for this line, or for the part of it that is wrong, and what was expected."""
+        text = self.text if text is None else text
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        return ValueError(f"{self.path}:{self.number} is {shown!r}; expected {expected}")
+
+    def safe_id(self, id: str, nested: bool = False) -> str:
+        """`id`, if it names something below the data set's root; otherwise a `ValueError`.
+
+        An id becomes part of a path: it must not be absolute, climb (`..`), hold control characters
+        or backslashes, or be longer than a file name may be. `nested` allows folders, `class/clip`.
+        """
+        parts = id.split("/")
+        wrong = (
+            any(part in ("", ".", "..") or len(part.encode()) > LONGEST_NAME for part in parts)
+            or (len(parts) > 1 and not nested)
+            or "\\" in id
+            or bool(PureWindowsPath(id).drive)
+            or not id.isprintable()
+        )
+        if wrong:
+            what = "a path below the root" if nested else "a plain file name"
+            raise self.bad(f"{what} as id, without '..'", id)
+        return id
+
+    def known_label(self, label: str, classes: Sequence[str]) -> int:
+        """Position of `label` in `classes`; otherwise a `ValueError`."""
+        if label not in classes:
+            shown = ", ".join(classes[:8])
+            shown += f", ... ({len(classes)} in all)" if len(classes) > 8 else ""
+            raise self.bad(f"one of the classes {shown}", label)
+        return classes.index(label)
+
+    def whole_label(self, label: str, count: int) -> int:
+        """A label written as a number, if it is in 0..count - 1; otherwise a `ValueError`."""
+        if not (label.isascii() and label.isdigit()) or len(label) > 9 or int(label) >= count:
+            raise self.bad(f"a label in 0..{count - 1}", label)
+        return int(label)
+
 
 class Entry(NamedTuple):
-    """A clip of a list: `target` is its class, `number` the line where it stands.
+    """A sample: `target` is its class, `line` where it stands if it is of a list.
 
-    `start` and `end` (seconds) say which part of the recording is meant; both 0: all of it.
+    `start` and `end` (seconds) say which part of a recording is meant; both 0: all of it.
     """
 
     id: str
     target: int
-    number: int
+    line: Line | None = None
     start: float = 0.0
     end: float = 0.0
 
@@ -38,9 +81,7 @@ def read_lines(path: str | Path) -> list[Line]:
     A byte-order mark and Windows line ends are read as if they were not there. Raises
     `FileNotFoundError`, or `ValueError` for a file that is not UTF-8 or holds no line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; put the data set's list there")
+    path = file_of(path, "put the data set's list there")
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         text = content.decode("utf-8")
@@ -49,74 +90,27 @@ def read_lines(path: str | Path) -> list[Line]:
         raise ValueError(f"{path}:{number} is not UTF-8 text; save the list as UTF-8") from error
     # not splitlines(), which also breaks at characters that may stand within a line
     texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    lines = [Line(number, text.strip()) for number, text in enumerate(texts, 1) if text.strip()]
+    lines = [Line(path, number, t.strip()) for number, t in enumerate(texts, 1) if t.strip()]
     if not lines:
         raise ValueError(f"{path} is empty; expected one clip a line")
     return lines
 
 
-def bad_line(path: str | Path, number: int, text: str, expected: str) -> ValueError:
-    """The error for line `number` of a list: what stands there and what was expected."""
-    shown = text if len(text) <= 80 else text[:77] + "..."
-    return ValueError(f"{path}:{number} is {shown!r}; expected {expected}")
-
-
-def safe_id(path: str | Path, number: int, id: str, nested: bool = False) -> str:
-    """`id`, if it names something below the data set's root; otherwise a `ValueError`.
-
-    An id becomes part of a path: it must not be absolute, climb (`..`), hold control characters or
-    backslashes, or be longer than a file name may be. `nested` allows folders, `class/clip`.
-    """
-    parts = id.split("/")
-    wrong = (
-        any(part in ("", ".", "..") or len(part.encode()) > LONGEST_NAME for part in parts)
-        or (len(parts) > 1 and not nested)
-        or "\\" in id
-        or bool(PureWindowsPath(id).drive)
-        or not id.isprintable()
-    )
-    if wrong:
-        what = "a path below the root" if nested else "a plain file name"
-        raise bad_line(path, number, id, f"{what} as id, without '..'")
-    return id
-
-
-def known_label(path: str | Path, number: int, label: str, classes: Sequence[str]) -> int:
-    """Position of `label` in `classes`; otherwise a `ValueError` that names file and line."""
-    if label not in classes:
-        raise bad_line(path, number, label, f"one of the classes {_shortened(classes)}")
-    return classes.index(label)
-
-
-def whole_label(path: str | Path, number: int, label: str, count: int) -> int:
-    """A label written as a number, if it is in 0..count - 1; otherwise a `ValueError`."""
-    if not (label.isascii() and label.isdigit()) or len(label) > 9 or int(label) >= count:
-        raise bad_line(path, number, label, f"a label in 0..{count - 1}")
-    return int(label)
-
-
-def without_repeats(
-    path: str | Path, entries: Sequence[Entry], repeats: str = "error"
-) -> list[Entry]:
+def without_repeats(entries: Sequence[Entry], repeats: str = "error") -> list[Entry]:
     """One entry an id, in the order of the list.
 
     `repeats` says what happens to an id that comes again: `"error"` raises a `ValueError` that
     names both lines, `"first"` and `"last"` keep the label of that entry, at its first place.
     """
-    if repeats not in ("error", "first", "last"):
-        raise ValueError(f"repeats is {repeats!r}; choose one of error, first, last")
+    one_of("repeats", repeats, ("error", "first", "last"))
     kept: dict[str, Entry] = {}
     for entry in entries:
         first = kept.setdefault(entry.id, entry)
         if first is entry:
             continue
         if repeats == "error":
-            raise bad_line(
-                path,
-                entry.number,
-                entry.id,
-                f"each id once, and it stands in line {first.number} already; remove one of them",
-            )
+            twice = f"it stands in line {first.line.number} already; remove one of them"
+            raise entry.line.bad(f"each id once, and {twice}", entry.id)
         if repeats == "last":
             kept[entry.id] = entry
     return list(kept.values())
@@ -142,18 +136,5 @@ def carve(target: Tensor, share: float = 0.1, seed: int = 0) -> tuple[Tensor, Te
 
 def carved(entries: list[Entry], split: str) -> list[Entry]:
     """The part of a training list that is for `split`, `"train"` or `"val"`."""
-    train, val = carve(torch.tensor([entry.target for entry in entries]))
-    return [entries[i] for i in (train if split == "train" else val).tolist()]
-
-
-def folder_of(path: str | Path, what: str) -> Path:
-    """`path`, if it is a folder; otherwise a `FileNotFoundError` that says what belongs there."""
-    path = Path(path)
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path} is missing or no folder; expected {what}")
-    return path
-
-
-def _shortened(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:8])
-    return shown if len(names) <= 8 else f"{shown}, ... ({len(names)} in all)"
+    parts = carve(torch.tensor([entry.target for entry in entries]))
+    return [entries[i] for i in parts[SPLITS.index(split)].tolist()]

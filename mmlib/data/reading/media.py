@@ -2,10 +2,8 @@
 
 import io
 import math
-import os
 import pickle
 import re
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-PICTURES = (".jpg", ".jpeg", ".png")
+from mmlib.data.reading.folders import file_of
+
 RATES = (4_000, 192_000)  # sample rates in Hz that a recording may have
 RESAMPLER = "soxr_hq"
 MOST_PIXELS = 50_000_000
@@ -44,17 +43,14 @@ def read_first_channel(path: str | Path) -> tuple[Tensor, int]:
 
 def _recorded(path: str | Path) -> tuple[np.ndarray, int]:
     """A recording as `(samples, channels)` float32, and its rate in Hz."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; extract the sound there")
+    path = file_of(path, "extract the sound there")
     try:
         with soundfile.SoundFile(path) as file:
             missing = _missing_bytes(file.extra_info)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
     except (RuntimeError, MemoryError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no sound that can be read ({error}); extract it again") from (
-            error
-        )
+        what = f"no sound that can be read ({error})"
+        raise ValueError(f"{path} is {what}; extract it again") from error
     if missing:
         raise ValueError(f"{path} is cut short by {missing:,} bytes; extract it again")
     if not len(samples):
@@ -95,18 +91,15 @@ def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> T
     come last. Raises `FileNotFoundError`, or `ValueError` that names the file
     for one that is broken or has more than 50 million pixels.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; extract the picture there")
+    path = file_of(path, "extract the picture there")
     try:
         with Image.open(path) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
             pixels = torch.from_numpy(np.array(_as_rgb(image))).permute(2, 0, 1)  # (3, H, W)
     except Exception as error:  # PIL does not say what a broken file raises; its readers differ
-        raise ValueError(
-            f"{path} is no picture that can be read ({error}); extract it again"
-        ) from (error)
+        what = f"no picture that can be read ({error})"
+        raise ValueError(f"{path} is {what}; extract it again") from error
     size = (size, size) if isinstance(size, int) else size
     if size is None or pixels.shape[1:] == size:
         return pixels
@@ -121,32 +114,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def frame_names(folder: str | Path) -> list[str]:
-    """The pictures of a folder in the order of their numbers, whatever the file system's order.
-
-    Raises `FileNotFoundError` for a folder that is missing or holds none.
-    """
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        raise FileNotFoundError(f"{folder} is missing; extract the clip's frames there") from error
-    # hidden files too are left behind by some systems: ._00000.jpg is no picture
-    names = [name for name in names if name.lower().endswith(PICTURES) and name[0] != "."]
-    if not names:
-        raise FileNotFoundError(f"{folder} holds no frames; extract the clip's frames there")
-    return in_order(names)
-
-
-def in_order(names: Collection[str]) -> list[str]:
-    """File names by their numbers, `frame2` before `frame10`."""
-    return sorted(names) if len({*map(len, names)}) == 1 else sorted(names, key=_natural)
-
-
-def _natural(name: str) -> list[str | int]:
-    parts = re.split("([0-9]+)", name)  # text and numbers in turn
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-
 def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor:
     """A stored spectrogram, `.npy`, `.pkl` or `.pt`, as float32, `shape` checked if given.
 
@@ -155,26 +122,21 @@ def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor
     Raises `FileNotFoundError`, or `ValueError` that names the file for one that is broken, not
     numbers, not finite or of another shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; put the stored spectrogram there")
+    path = file_of(path, "put the stored spectrogram there")
     try:
-        stored = _READERS[path.suffix](path)
-        found = tuple(stored.shape)
-        array = _as_float(stored) if shape in (None, found) else None
+        array = _READERS[path.suffix](path)
+        found = tuple(array.shape)
+        if shape in (None, found):
+            # the pages of a file that is mapped read-only make no tensor
+            array = torch.as_tensor(np.array(array) if isinstance(array, np.memmap) else array)
+            array = array.float()
     except Exception as error:  # a broken pickle may raise anything
         raise ValueError(f"{path} is no array that can be read ({error}); make it again") from error
-    if array is None:
+    if shape not in (None, found):
         raise ValueError(f"{path} has shape {found}; expected {shape}")
     if not torch.isfinite(array).all():
         raise ValueError(f"{path} holds values that are not finite; make it again")
     return array
-
-
-def _as_float(stored: np.ndarray | Tensor) -> Tensor:
-    # a copy, as the pages of a file that is mapped read-only make no tensor
-    stored = np.array(stored) if isinstance(stored, np.memmap) else stored
-    return torch.as_tensor(stored).float()
 
 
 class _ArraysOnly(pickle.Unpickler):

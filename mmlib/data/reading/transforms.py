@@ -1,12 +1,5 @@
-"""Crop, flip, resize and normalise whole batches of pictures, on the device where they are.
+"""Crop, flip, resize and normalise whole batches of pictures, on the device where they are."""
 
-What a picture undergoes is read off `draws`, `(B, DRAWS)` uniform numbers in [0, 1), a row a
-sample: columns 0-3 crop (area, ratio, top, left), 4 flip, 5-7 choice of frames or of time.
-Two pictures of one sample that get the same row are cropped and flipped alike. Where each picture
-is to have a crop of its own, `own_luck` makes as many numbers of a row as are asked for.
-"""
-
-import math
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 
@@ -16,90 +9,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mmlib.batches import DRAWS
+from mmlib.data.reading.boxes import check_boxes, fitting_box, flips, random_boxes, whole_boxes
 from mmlib.data.reading.buffers import Buffers
 
 SIDE = 224  # pixels of what a model gets
-TRIES = 10  # of torchvision's RandomResizedCrop, which then takes the middle
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of the channels
-
-
-def random_boxes(
-    draws: Tensor,
-    height: int,
-    width: int,
-    scale: tuple[float, float] = (0.08, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
-) -> Tensor:
-    """Boxes of `RandomResizedCrop`: `(B, DRAWS)` to `(B, 4)` int64 top, left, height, width.
-
-    The area is uniform in `scale`, the ratio log-uniform in `ratio`. A box that does not fit is cut
-    to the picture, where torchvision would draw again, as `fitting_box` does.
-    """
-    area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[:, 0])
-    low, high = math.log(ratio[0]), math.log(ratio[1])
-    shape = torch.exp(low + (high - low) * draws[:, 1])
-    wide = (area * shape).sqrt().round().clamp(1, width)
-    tall = (area / shape).sqrt().round().clamp(1, height)
-    return _placed(draws, tall, wide, height, width)
-
-
-def fitting_box(
-    luck: np.random.Generator,
-    height: int,
-    width: int,
-    scale: tuple[float, float] = (0.08, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
-) -> tuple[int, int, int, int]:
-    """Top, left, height, width as torchvision's `RandomResizedCrop` draws them for one picture.
-
-    A box that does not fit is drawn again, ten times at most; then it is the middle of the picture,
-    as much of it as has a ratio in `ratio`.
-    """
-    for _ in range(TRIES):
-        area = height * width * luck.uniform(*scale)
-        shape = math.exp(luck.uniform(*map(math.log, ratio)))
-        wide, tall = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
-        if 0 < wide <= width and 0 < tall <= height:
-            top, left = luck.integers((height - tall + 1, width - wide + 1)).tolist()
-            return top, left, tall, wide
-    tall = min(height, round(width / ratio[0]))
-    wide = min(width, round(height * ratio[1]))
-    return (height - tall) // 2, (width - wide) // 2, tall, wide
-
-
-def own_luck(draws: Sequence[float]) -> np.random.Generator:
-    """Numbers without end out of one sample's `DRAWS` draws, always the same for the same row.
-
-    From the columns of crop and flip alone: those of frames and time decide nothing here.
-    """
-    return np.random.Generator(np.random.PCG64([int(x * 2**32) for x in draws[:5]]))
-
-
-def square_boxes(draws: Tensor | None, count: int, height: int, width: int, side: int) -> Tensor:
-    """`count` boxes of `side` x `side`, `(count, 4)`: at random places, or without draws central.
-
-    A side that is longer than the picture is cut to it.
-    """
-    if draws is None:
-        draws = torch.full((count, DRAWS), 0.5)
-    tall, wide = (torch.full_like(draws[:, 0], min(side, most)) for most in (height, width))
-    return _placed(draws, tall, wide, height, width)
-
-
-def whole_boxes(count: int, height: int, width: int) -> Tensor:
-    """Boxes around the whole picture, `(count, 4)`."""
-    return torch.tensor([[0, 0, height, width]]).expand(count, 4)
-
-
-def flips(draws: Tensor) -> Tensor:
-    """Who is flipped left to right, `(B,)` bool: half of them."""
-    return draws[:, 4] < 0.5
-
-
-def unaligned(draws: Tensor) -> Tensor:
-    """Other draws for the second picture of a pair, so that its crop and flip are its own."""
-    return draws * 997 % 1
 
 
 def resized_crop(
@@ -114,7 +28,7 @@ def resized_crop(
     if len(boxes) != len(pictures):
         raise ValueError(f"{len(boxes)} boxes for {len(pictures)} pictures; give one box a picture")
     if boxes.device.type == "cpu":  # elsewhere, looking at them would make the CPU wait
-        _check_boxes(boxes, *pictures.shape[-2:])
+        check_boxes(boxes, *pictures.shape[-2:])
     size = (size, size) if isinstance(size, int) else tuple(size)
     x = pictures.flatten(1, -3)  # (B, ..., H, W) -> (B, n, H, W)
     if x.dtype == torch.uint8 and x.device.type == "cpu":
@@ -174,19 +88,19 @@ def _at_once(x: Tensor, boxes: Tensor, size: tuple[int, int], flip: Tensor | Non
         return rows[:, None] @ x.unflatten(1, (-1, height))  # (B, n, tall, wide)
 
 
-def crop(pictures: Tensor, boxes: Tensor, flip: Tensor | None, side: int = SIDE) -> Tensor:
-    """Cut squares out of `(B, ..., H, W)` without resizing, and flip some: `(B, ..., side, side)`.
+def crop(pictures: Tensor, boxes: Tensor, flip: Tensor | None) -> Tensor:
+    """Cut squares out of `(B, ..., H, W)` without resizing, and flip some: `(B, ..., 224, 224)`.
 
     Of `boxes`, `(B, 4)`, the first two columns count, top and left; `flip` is `(B,)` bool.
     """
     boxes = _sent(boxes, pictures.device)
-    pixel = torch.arange(side, device=boxes.device)
+    pixel = torch.arange(SIDE, device=boxes.device)
     rows, columns = boxes[:, :1] + pixel, boxes[:, 1:2] + pixel  # (B, side)
     if flip is not None:
         columns = torch.where(_sent(flip, boxes.device)[:, None], columns.flip(1), columns)
     x = pictures.flatten(1, -3)  # (B, ..., H, W) -> (B, n, H, W)
     x = x.gather(2, rows[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3]))
-    x = x.gather(3, columns[:, None, None, :].expand(-1, x.shape[1], side, -1))
+    x = x.gather(3, columns[:, None, None, :].expand(-1, x.shape[1], SIDE, -1))
     return x.unflatten(1, pictures.shape[1:-2])
 
 
@@ -209,26 +123,22 @@ def resize(picture: Tensor, size: tuple[int, int], method: Image.Resampling) -> 
 
 def normalise(pictures: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Tensor:
     """`(pictures / 255 - mean) / deviation`, the numbers a channel; `pictures` is `(B, C, ...)`."""
-    shape = (1, -1) + (1,) * (pictures.dim() - 2)
-    mean, deviation = (
-        _sent(torch.tensor(x, dtype=torch.float32).mul(255), pictures.device).view(shape)
-        for x in (mean, deviation)
-    )
-    return (pictures - mean).div_(deviation)
+    numbers = torch.tensor([mean, deviation], dtype=torch.float32).mul(255)
+    numbers = _sent(numbers, pictures.device).view(2, 1, -1, *[1] * (pictures.dim() - 2))
+    return (pictures - numbers[0]).div_(numbers[1])
 
 
 def finish_pictures(
     pictures: Tensor,
     draws: Tensor | None = None,
     size: int = SIDE,
-    statistics: tuple[Sequence[float], Sequence[float]] = IMAGENET,
     buffers: Buffers | None = None,
 ) -> Tensor:
     """What the model gets of `(B, 3, ..., H, W)` pictures: float32 `(B, 3, ..., size, size)`.
 
     With `draws` a random resized crop and a flip, the same for all frames of a sample; without, the
-    whole picture resized. Then the statistics of the channels, ImageNet's by default. Bytes on the
-    CPU are finished in memory from `buffers`.
+    whole picture resized. Then ImageNet's statistics of the channels. Bytes on the CPU are finished
+    in memory from `buffers`.
     """
     height, width = pictures.shape[-2:]
     if draws is None:
@@ -236,19 +146,14 @@ def finish_pictures(
     else:
         boxes, flip = random_boxes(draws, height, width), flips(draws)
     if pictures.dtype == torch.uint8 and pictures.device.type == "cpu":
-        return _finished_rows(pictures, boxes, size, flip, statistics, buffers or Buffers())
+        return _finished_rows(pictures, boxes, size, flip, buffers or Buffers())
     if draws is None and (height, width) == (size, size):
-        return normalise(pictures, *statistics)
-    return normalise(resized_crop(pictures, boxes, size, flip), *statistics)
+        return normalise(pictures, *IMAGENET)
+    return normalise(resized_crop(pictures, boxes, size, flip), *IMAGENET)
 
 
 def _finished_rows(
-    pictures: Tensor,
-    boxes: Tensor,
-    size: int,
-    flip: Tensor | None,
-    statistics: tuple,
-    buffers: Buffers,
+    pictures: Tensor, boxes: Tensor, size: int, flip: Tensor | None, buffers: Buffers
 ) -> Tensor:
     """`finish_pictures` of bytes on the CPU, picture by picture: each stays in the CPU's cache."""
     frames = pictures.shape[2:-2]  # may be empty
@@ -256,7 +161,7 @@ def _finished_rows(
     x = x.transpose(1, 2)  # -> (B, n, 3, H, W)
     result = buffers.empty(*x.shape[:2], size, size, 3)
     # as long as a row of pixels: numbers a channel alone are subtracted six times as slowly
-    mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in statistics)
+    mean, deviation = (torch.tensor(x).mul(255).expand(size, 3).contiguous() for x in IMAGENET)
     for row, cut in zip(result.unbind(), _cuts(x, boxes, (size, size), flip)):
         row.copy_(cut.movedim(1, -1)).sub_(mean).div_(deviation)
     result = result.movedim(-1, 1)  # (B, 3, n, size, size)
@@ -270,13 +175,6 @@ def _sent(x: Tensor, device: torch.device) -> Tensor:
     return x.to(device)
 
 
-def _placed(draws: Tensor, tall: Tensor, wide: Tensor, height: int, width: int) -> Tensor:
-    """Boxes of the given sides at the places that columns 2 and 3 say."""
-    top = (draws[:, 2] * (height - tall + 1)).floor().clamp(max=height - tall)
-    left = (draws[:, 3] * (width - wide + 1)).floor().clamp(max=width - wide)
-    return torch.stack([top, left, tall, wide], dim=1).long()
-
-
 def _interpolation(start: Tensor, length: Tensor, side: int, wanted: int) -> Tensor:
     """How much each of `side` pixels counts for each of `wanted` new ones: `(B, wanted, side)`."""
     pixel = torch.arange(side, device=start.device, dtype=torch.float32)
@@ -287,12 +185,3 @@ def _interpolation(start: Tensor, length: Tensor, side: int, wanted: int) -> Ten
     weight = (1 - (place + 0.5 - centre).abs() / factor.clamp(min=1)).clamp(min=0)
     weight = weight * ((place >= 0) & (place < length[:, None, None]))
     return weight / weight.sum(-1, keepdim=True)
-
-
-def _check_boxes(boxes: Tensor, height: int, width: int) -> None:
-    top, left, tall, wide = boxes.unbind(1)
-    inside = (top >= 0) & (left >= 0) & (tall >= 1) & (wide >= 1)
-    inside &= (top + tall <= height) & (left + wide <= width)
-    if not bool(inside.all()):
-        box = boxes[~inside][0].tolist()
-        raise ValueError(f"box {box} leaves a picture of {height} x {width}; give one within it")

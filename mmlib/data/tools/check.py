@@ -1,7 +1,6 @@
 """What is in a data set's folder, held against what should be in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,208 +8,16 @@ import torch
 from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of
-from mmlib.data.modelnet40 import ModelNet40
+from mmlib.data.kinetics_sounds import KineticsSounds, folder_of_lists, has_list
 from mmlib.data.mvsa import MVSASingle
-from mmlib.data.nyud2 import NYUDepthV2
-from mmlib.data.reading.clip_lists import kinetics_folder, kinetics_names
-from mmlib.data.reading.clips import AVE, CremaD, KineticsSounds
-from mmlib.data.reading.folders import inner_folder
-from mmlib.data.reading.lists import SPLITS, folder_of
-from mmlib.data.ucf101 import UCF101
+from mmlib.data.reading.clips import Clips
+from mmlib.data.reading.folders import folder_of, inner_folder
+from mmlib.data.reading.lists import SPLITS
+from mmlib.data.tools.published import KNOWN, Known
+from mmlib.data.tools.report import Report, Row
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
-SHOWN = 3  # missing or broken files that are named
 POINTER = b"version https://git-lfs"
-
-
-class Known(NamedTuple):
-    """What is known of a data set.
-
-    `kind` is its class, `options` how it is opened; `classes` how many there are; `counts` the
-    published number of samples of some splits together, `by_class` their numbers class by class,
-    exact or as the least and the most of any class (`""`). `lists` and `media` say where to get
-    what; `videos` is the folder that `prepare` starts from.
-    """
-
-    kind: type
-    classes: int
-    counts: Mapping[tuple[str, ...], int]
-    by_class: Mapping[tuple[str, ...], Mapping[str, int | tuple[int, int]]]
-    lists: str
-    media: str
-    videos: str = ""
-    options: Mapping = {}
-
-
-def _by_name(names: str, *counts: int) -> dict[str, int]:
-    return dict(zip(names.split(), counts, strict=True))
-
-
-_TRAINING, _ALL = ("train", "val"), SPLITS  # where a part of train is held out, and all together
-_EMOTIONS = "ANG DIS FEA HAP NEU SAD"
-_FEELINGS = "positive negative neutral"
-
-KNOWN = {
-    "cremad": Known(
-        CremaD,
-        6,
-        {_TRAINING: 6698, ("test",): 744},
-        {
-            _TRAINING: _by_name(_EMOTIONS, 1166, 1142, 1138, 1148, 973, 1131),
-            ("test",): _by_name(_EMOTIONS, 105, 129, 133, 123, 114, 140),
-        },
-        "train.csv and test.csv of github.com/GeWu-Lab/OGM-GE_CVPR2022, in ROOT/data/CREMAD",
-        "github.com/CheyneyComputerScience/CREMA-D, by git lfs (its zip archive holds pointers)",
-        "VideoFlash",
-    ),
-    "ave": Known(
-        AVE,
-        28,
-        {("train",): 3311, ("val",): 401, ("test",): 402},
-        {},
-        "trainSet.txt, valSet.txt and testSet.txt of the data set's archive, in ROOT",
-        "sites.google.com/view/audiovisualresearch",
-        "AVE",
-    ),
-    "kinetics-sounds": Known(
-        KineticsSounds,
-        31,
-        {_TRAINING: 14_799, ("test",): 2597},
-        {_TRAINING: {"": (197, 690)}, ("test",): {"": (63, 92)}},
-        "my_train.txt and my_test.txt of github.com/GeWu-Lab/OGM-GE_CVPR2022, in ROOT",
-        "Kinetics-400, github.com/cvdfoundation/kinetics-dataset; many clips are gone for good",
-        "ks_video",
-    ),
-    "mvsa-single": Known(
-        MVSASingle,
-        3,
-        {("train",): 1555, ("val",): 518, ("test",): 519},
-        {
-            ("train",): _by_name(_FEELINGS, 851, 422, 282),
-            ("val",): _by_name(_FEELINGS, 282, 141, 95),
-            ("test",): _by_name(_FEELINGS, 265, 161, 93),
-        },
-        "train.jsonl, dev.jsonl and test.jsonl of github.com/QingyangZhang/QMF, in ROOT",
-        "the MVSA page of mcrlab.net",
-        # without it, the vocabulary would be made of all texts
-        options={"tokenizer": lambda texts: torch.zeros(len(texts), 1, dtype=torch.int64)},
-    ),
-    "nyud2": Known(
-        NYUDepthV2,
-        10,
-        {_TRAINING: 795, ("test",): 654},
-        {
-            _ALL: {
-                "bedroom": 383,
-                "kitchen": 225,
-                "living room": 221,
-                "bathroom": 121,
-                "dining room": 117,
-                "office": 78,
-                "home office": 50,
-                "classroom": 49,
-                "bookstore": 36,
-                "others": 169,
-            }
-        },
-        "none are needed: the folders in ROOT/nyud2_trainvaltest say split and class",
-        "the archive that github.com/QingyangZhang/QMF names, or NYU Depth V2 of "
-        "cs.nyu.edu/~silberman, as pairs side by side",
-    ),
-    "ucf101": Known(
-        UCF101,
-        101,
-        {_TRAINING: 9537, ("test",): 3783},
-        {},
-        "classInd.txt, trainlist01.txt and testlist01.txt of crcv.ucf.edu, in ROOT",
-        "the archives ucf101_jpegs_256 and ucf101_tvl1_flow of github.com/feichtenhofer/"
-        "twostreamfusion",
-    ),
-    "modelnet40": Known(
-        ModelNet40,
-        40,
-        {_TRAINING: 9843, ("test",): 2468},
-        {},
-        "none are needed: the folders in ROOT/modelnet40_images_new_12x say split and class",
-        "the shaded images of MVCNN, 12 views of each object of modelnet.cs.princeton.edu",
-    ),
-}
-
-
-class Row(NamedTuple):
-    """How many samples there are of some splits, of a class or of all.
-
-    `published` is a number, the least and the most, or `None` where none is; `listed` is how many
-    the lists hold, `whole` how many of these have all their files.
-    """
-
-    splits: tuple[str, ...]
-    label: str
-    published: int | tuple[int, int] | None
-    listed: int
-    whole: int
-
-    @property
-    def as_published(self) -> bool:
-        """Whether the lists hold as many as they should."""
-        if isinstance(self.published, tuple):
-            return self.published[0] <= self.listed <= self.published[1]
-        return self.published in (None, self.listed)
-
-
-class Report(NamedTuple):
-    """What `check_data` found; `str(report)` is what the command prints.
-
-    `classes` are how many there are and should be; `problems` the errors that keep splits from
-    being opened; `missing` and `broken` what is wrong with samples, in their order; `silent` are
-    sounds of zeros alone, which is no fault: CREMA-D has one. `opened` of `samples` were read. With
-    `strict`, counts that differ from the published ones are a fault.
-    """
-
-    name: str
-    root: Path
-    classes: tuple[int, int]
-    rows: tuple[Row, ...]
-    problems: tuple[str, ...]
-    missing: tuple[str, ...]
-    broken: tuple[str, ...]
-    silent: tuple[str, ...]
-    opened: int
-    samples: int
-    advice: tuple[str, ...]
-    strict: bool
-
-    @property
-    def as_published(self) -> bool:
-        """Whether all counts are the published ones."""
-        found, published = self.classes
-        return found == published and all(row.as_published for row in self.rows)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all is there, what was opened can be read, and the counts are as published."""
-        faults = self.problems or self.missing or self.broken
-        return not faults and (self.as_published or not self.strict)
-
-    def __str__(self) -> str:
-        found, published = self.classes
-        lines = [f"{self.name} in {self.root}: {found} classes, {published} published"]
-        lines += [*_table(self.rows), *(f"Error: {problem}" for problem in self.problems)]
-        for texts, what in ((self.missing, "lack a file"), (self.broken, "cannot be read")):
-            if texts:
-                lines.append(f"Samples that {what}: {len(texts):,}; the first of them:")
-                lines += [f"  {text}" for text in texts[:SHOWN]]
-        lines.append(f"Samples opened: {self.opened:,} of {self.samples:,}")
-        if self.silent:
-            what = "keep them, or take them out of the lists; the first of them"
-            lines.append(f"Note: silent sounds (zeros alone): {len(self.silent):,}; {what}:")
-            lines += [f"  silent: {text}" for text in self.silent[:SHOWN]]
-        if not self.as_published:
-            strict = "" if self.strict else ", which is no fault in a sample"
-            lines.append(f"Counts differ from the published ones (*){strict}.")
-        lines += [f"To do: {text}" for text in self.advice]
-        lines.append("All is well." if self.ok else "Not as it should be.")
-        return "\n".join(lines)
 
 
 def check_data(
@@ -285,8 +92,9 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
                 missing[i] = text
             elif i in chosen:
                 opened += 1
-                data.whole(i) if hasattr(data, "whole") else data.take(torch.tensor([i]))
-                if hasattr(data, "is_silent") and data.is_silent(i):
+                clips = isinstance(data, Clips)
+                data.whole(i) if clips else data.take(torch.tensor([i]))
+                if clips and data.is_silent(i):
                     silent.append(f"{data.ids[i]} ({data.files(i)['audio']})")
         except FileNotFoundError as error:
             missing[i] = str(error)
@@ -297,9 +105,7 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
 
 def _absent(data, index: int) -> str:
     """The first file of a sample that is missing, empty or a pointer to one; or nothing."""
-    # what is said there of a clip comes first: its sources fail where its frames are missing
-    files = data.files(index).values() if hasattr(data, "files") else ()
-    for path in chain(files, _sources(data, index)):
+    for path in _paths(data, index):
         if not path.exists():
             return f"{path} is missing"
         size = path.stat().st_size if path.is_file() else 1000
@@ -310,7 +116,9 @@ def _absent(data, index: int) -> str:
     return ""
 
 
-def _sources(data, index: int) -> Iterator[Path]:
+def _paths(data, index: int) -> Iterator[Path]:
+    if isinstance(data, Clips):  # whose sources fail where a folder of frames is missing
+        yield from data.files(index).values()
     yield from data.sources(index)
 
 
@@ -336,8 +144,7 @@ def _is_published(known: Known, root: Path, splits: Mapping) -> bool:
         shipped = (root / "my_val_mvsa.txt").is_file()
         return all(d.layout == "qmf" or d.layout == "mla" and shipped for d in splits.values())
     if known.kind is KineticsSounds:
-        folder = kinetics_folder(root, None)
-        return not any((folder / name).is_file() for name in kinetics_names("val"))
+        return not has_list(folder_of_lists(root), "val")
     return True
 
 
@@ -345,13 +152,9 @@ def _count(
     splits: Mapping, looks: Mapping[str, _Look], names: Sequence[str], label: int | None = None
 ) -> tuple[int, int]:
     """How many samples of a class, or all, are listed, and how many of them lack nothing."""
-    listed = whole = 0
-    for split in names:
-        target = splits[split].target.tolist()
-        mine = [i for i, own in enumerate(target) if label is None or own == label]
-        listed += len(mine)
-        whole += sum(i not in looks[split].missing for i in mine)
-    return listed, whole
+    targets = [(n, *pair) for n in names for pair in enumerate(splits[n].target.tolist())]
+    mine = [i in looks[n].missing for n, i, own in targets if label in (None, own)]
+    return len(mine), mine.count(False)
 
 
 def _advice(
@@ -371,29 +174,3 @@ def _advice(
             yield f"get the files: {known.media}"
     if broken:
         yield "get or extract anew what cannot be read"
-
-
-def _table(rows: Sequence[Row]) -> list[str]:
-    """A line for all and for each class; published, listed and whole of each group of splits."""
-    groups = list(dict.fromkeys(row.splits for row in rows))
-    labels = list(dict.fromkeys(row.label for row in rows))
-    found = {(row.splits, row.label): row for row in rows}
-    lines = [f"{'':22}" + "".join(f"{' + '.join(group):>24}" for group in groups)]
-    lines.append(f"{'class':22}" + f"{'publ.':>8}{'listed':>8}{'whole':>8}" * len(groups))
-    for label in labels:
-        name = label if len(label) <= 22 else f"{label[:19]}..."
-        cells = (_cells(found.get((group, label))) for group in groups)
-        lines.append(f"{name:22}{''.join(cells)}".rstrip())
-    return lines if rows else []
-
-
-def _cells(row: Row | None) -> str:
-    if row is None:
-        return f"{'':24}"
-    mark = "" if row.as_published else "*"
-    published = "-" if row.published is None else row.published
-    if isinstance(published, tuple):
-        published = "{}-{}".format(*published)
-    elif isinstance(published, int):
-        published = f"{published:,}"
-    return f"{published:>8}{f'{row.listed:,}{mark}':>8}{f'{row.whole:,}':>8}"

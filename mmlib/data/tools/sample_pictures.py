@@ -5,13 +5,14 @@ Nothing in them comes from the real data sets. The class can be learned from eac
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from mmlib.arguments import one_of, whole_number
-from mmlib.data.tools.samples import start_sample
+from mmlib.data.tools.drawing import blocks, near, save, start_sample, to_bytes, write_lines
 
 ROOMS = ("bathroom", "bedroom", "kitchen", "office")
 ACTIONS = ("Archery", "Bowling", "Diving")
@@ -26,68 +27,58 @@ def write_nyud2(root: str | Path, clips_per_class: int = 15, seed: int = 0) -> P
     walls and in the direction in which it gets farther.
     """
     root = start_sample(root, "NYU Depth V2")
-    for split, count in _parts(clips_per_class).items():
-        for label, room in enumerate(ROOMS):
-            for number in range(count):
-                random = np.random.default_rng((seed, split == "test", label, number))
-                pair = np.concatenate([_room(label, random), _depth(label, random)], axis=1)
-                path = root / "nyud2_trainvaltest" / split / room / f"{number:04d}.png"
-                _save(Image.fromarray(pair), path)
+    for split, label, room, number, random in _each(ROOMS, clips_per_class, seed):
+        pair = np.concatenate([_room(label, random), _depth(label, random)], axis=1)
+        path = root / "nyud2_trainvaltest" / split / room / f"{number:04d}.png"
+        save(Image.fromarray(pair), path)
     return root
 
 
 def write_ucf101(root: str | Path, clips_per_class: int = 8, seed: int = 0) -> Path:
     """A sample tree of `UCF101`: 3 actions, clips of 13 frames of 86 x 64 pixels; returns `root`.
 
-    A third of the clips of a class are for testing.
-
-    A ball rolls aside, falls or grows on a ground whose colour goes with the class. Test clips are
-    of groups from 1 on, training clips of groups from 8 on, as in the official split 1.
+    A third of the clips of a class are for testing. A ball rolls aside, falls or grows on a ground
+    whose colour goes with the class. Test clips are of groups from 1 on, training clips of groups
+    from 8 on, as in the official split 1.
     """
     root = start_sample(root, "UCF-101")
     lines = {"train": [], "test": []}
-    for split, count in _parts(clips_per_class).items():
-        for label, action in enumerate(ACTIONS):
-            for number in range(count):
-                # seven groups in test, 18 in training, then their next clip
-                first, groups = (8, 18) if split == "train" else (1, 7)
-                group, clip = first + number % groups, 1 + number // groups
-                video = f"v_{action}_g{group:02d}_c{clip:02d}"
-                random = np.random.default_rng((seed, split == "test", label, number))
-                _write_clip(root, video, label, random)
-                lines[split].append((f"{action}/{video}.avi", label + 1))
+    for split, label, action, number, random in _each(ACTIONS, clips_per_class, seed):
+        # seven groups in test, 18 in training, then their next clip
+        first, groups = (8, 18) if split == "train" else (1, 7)
+        group, clip = first + number % groups, 1 + number // groups
+        video = f"v_{action}_g{group:02d}_c{clip:02d}"
+        _write_clip(root, video, label, random)
+        lines[split].append(f"{action}/{video}.avi {label + 1}")
     classes = [f"{number} {action}" for number, action in enumerate(ACTIONS, start=1)]
-    _write_lines(root / "classInd.txt", classes)
-    _write_lines(root / "trainlist01.txt", [f"{path} {label}" for path, label in lines["train"]])
-    _write_lines(root / "testlist01.txt", [path for path, _ in lines["test"]])
-    _write_lines(root / "testlist001.txt", [f"{path} {label}" for path, label in lines["test"]])
+    write_lines(root / "classInd.txt", classes)
+    write_lines(root / "trainlist01.txt", lines["train"])
+    write_lines(root / "testlist01.txt", [line.split()[0] for line in lines["test"]])
+    write_lines(root / "testlist001.txt", lines["test"])
     return root
 
 
 def write_modelnet40(root: str | Path, clips_per_class: int = 12, seed: int = 0) -> Path:
     """A sample tree of `ModelNet40`: 4 kinds of objects, 12 views of 64 x 64; returns `root`.
 
-    Two thirds of the objects of a kind are for training.
-
-    View k looks from 30 (k - 1) degrees; an object narrows as it turns, and only the front half of
-    the views shows its mark.
+    Two thirds of the objects of a kind are for training. View k looks from 30 (k - 1) degrees; an
+    object narrows as it turns, and only the front half of the views shows its mark.
     """
     root = start_sample(root, "ModelNet40")
     lines = {"train": [], "test": []}
     for label, kind in enumerate(OBJECTS):
         for number in range(clips_per_class):
-            split = "train" if number < _parts(clips_per_class)["train"] else "test"
+            split = "train" if number < clips_per_class - _tested(clips_per_class) else "test"
             folder = root / "modelnet40_images_new_12x" / kind / split
             random = np.random.default_rng((seed, label, number))
             shape = random.uniform(0.8, 1.2, 4)
+            name = f"{kind}_{number + 1:04d}.obj.shaded"
             for view in range(1, VIEWS + 1):
-                name = f"{kind}_{number + 1:04d}.obj.shaded_v{view:03d}.png"
-                _save(_object(kind, view, shape), folder / name)
-            first = f"{kind}_{number + 1:04d}.obj.shaded_v001.png"
-            path = f"../modelnet40_images_new_12x/{kind}/{split}/{first}"
+                save(_object(kind, view, shape), folder / f"{name}_v{view:03d}.png")
+            path = f"../modelnet40_images_new_12x/{kind}/{split}/{name}_v001.png"
             lines[split].append(f"{path}\t{label}")
     for split, of_split in lines.items():
-        _write_lines(root / f"{split}.txt", of_split)
+        write_lines(root / f"{split}.txt", of_split)
     return root
 
 
@@ -123,47 +114,40 @@ def write_mvsa(
     parts = {"train": rows[2 * fifth :], "dev": rows[:fifth], "test": rows[fifth : 2 * fifth]}
     for split, part in parts.items():
         if layout == "qmf":
-            _write_lines(root / f"{split}.jsonl", [json.dumps(row) for row in part])
+            write_lines(root / f"{split}.jsonl", [json.dumps(row) for row in part])
         else:
             name = f"my_{'val' if split == 'dev' else split}_mvsa.txt"
-            _write_lines(root / name, [f"{row['id']}.jpg {row['label']}" for row in part])
+            write_lines(root / name, [f"{row['id']}.jpg {row['label']}" for row in part])
     if layout == "mla":
-        _write_lines(root / "stat_mvsa.txt", sorted(FEELINGS))
+        write_lines(root / "stat_mvsa.txt", sorted(FEELINGS))
     return root
 
 
-def _parts(clips_per_class: int) -> dict[str, int]:
-    """How many of a class are for training and how many for testing."""
-    test = whole_number("clips_per_class", clips_per_class, at_least=3) // 3
-    return {"train": clips_per_class - test, "test": test}
+def _each(classes: tuple[str, ...], clips_per_class: int, seed: int) -> Iterator[tuple]:
+    """Split, number and name of the class, number within it, luck; a third is for testing."""
+    test = _tested(clips_per_class)
+    for split, count in (("train", clips_per_class - test), ("test", test)):
+        for label, name in enumerate(classes):
+            for number in range(count):
+                random = np.random.default_rng((seed, split == "test", label, number))
+                yield split, label, name, number, random
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **({"quality": 80} if path.suffix == ".jpg" else {}))
-
-
-def _blocks(random: np.random.Generator, height: int, width: int, strength: float) -> np.ndarray:
-    """Noise in blocks of 8 pixels, `(height, width, 1)`; it keeps the files small."""
-    few = random.normal(0, strength, (-(-height // 8), -(-width // 8)))
-    return few.repeat(8, 0).repeat(8, 1)[:height, :width, None]
+def _tested(clips_per_class: int) -> int:
+    return whole_number("clips_per_class", clips_per_class, at_least=3) // 3
 
 
 def _room(label: int, random: np.random.Generator) -> np.ndarray:
     """A wall and a floor with a few things before them, `(60, 80, 3)` bytes."""
     walls = np.array([(120, 170, 190), (190, 140, 120), (190, 180, 120), (130, 160, 130)])
-    picture = Image.new("RGB", (80, 60), tuple(_near(walls[label], random)))
+    picture = Image.new("RGB", (80, 60), near(walls[label], random))
     draw = ImageDraw.Draw(picture)
-    draw.rectangle((0, 42, 79, 59), fill=tuple(_near((110, 95, 80), random)))
+    draw.rectangle((0, 42, 79, 59), fill=near((110, 95, 80), random))
     for _ in range(3):
         x, y = random.integers(0, 60), random.integers(15, 40)
         box = (x, y, x + random.integers(8, 25), y + random.integers(8, 20))
         draw.rectangle([int(side) for side in box], fill=tuple(random.integers(40, 220, 3)))
-    return _bytes(np.asarray(picture) + _blocks(random, 60, 80, 8.0))
+    return to_bytes(np.asarray(picture) + blocks(random, 60, 80, 8.0))
 
 
 def _depth(label: int, random: np.random.Generator) -> np.ndarray:
@@ -171,16 +155,8 @@ def _depth(label: int, random: np.random.Generator) -> np.ndarray:
     down, aside = np.mgrid[-1:1:60j, -1:1:80j]
     angle = label * math.pi / 2 + random.normal(0, 0.3)
     slope = (math.cos(angle) * aside + math.sin(angle) * down)[..., None]
-    noise = _blocks(random, 60, 80, 15.0)
-    return _bytes(128 + slope * (70, 40, -50) + noise)
-
-
-def _near(colour, random: np.random.Generator) -> list[int]:
-    return [int(c) for c in np.clip(np.asarray(colour) + random.normal(0, 12, 3), 0, 255)]
-
-
-def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.clip(values, 0, 255).round().astype(np.uint8)
+    noise = blocks(random, 60, 80, 15.0)
+    return to_bytes(128 + slope * (70, 40, -50) + noise)
 
 
 FRAMES = 13
@@ -189,22 +165,22 @@ FRAMES = 13
 def _write_clip(root: Path, video: str, label: int, random: np.random.Generator) -> None:
     """Frames and flow of a ball that rolls aside, grows or falls; one flow frame fewer."""
     grounds = ((90, 140, 80), (170, 120, 80), (90, 120, 180))
-    ground, ball = _near(grounds[label], random), _near((200, 60, 60), random)
+    ground, ball = near(grounds[label], random), near((200, 60, 60), random)
     side, speed = random.choice((-1, 1)), random.uniform(2.0, 3.5)
     x, y, radius = 43 - side * 18 * (label == 0), 12 if label == 2 else 32, 8.0
     for frame in range(1, FRAMES + 1):
-        picture = Image.new("RGB", (86, 64), tuple(ground))
+        picture = Image.new("RGB", (86, 64), ground)
         box = (x - radius, y - radius, x + radius, y + radius)
-        ImageDraw.Draw(picture).ellipse(box, fill=tuple(ball))
-        _save(picture, root / "jpegs_256" / video / f"frame{frame:06d}.jpg")
+        ImageDraw.Draw(picture).ellipse(box, fill=ball)
+        save(picture, root / "jpegs_256" / video / f"frame{frame:06d}.jpg")
         if frame < FRAMES:
             down, aside = np.mgrid[0:64, 0:86]
             inside = (aside - x) ** 2 + (down - y) ** 2 <= radius**2
             u = (speed * side, 0.15 * (aside - x) * speed, 0)[label] * inside
             v = (0, 0.15 * (down - y) * speed, speed)[label] * inside
             for name, motion in (("u", u), ("v", v)):
-                flow = Image.fromarray(_bytes(127.5 + 20 * motion))
-                _save(flow, root / "tvl1_flow" / name / video / f"frame{frame:06d}.jpg")
+                flow = Image.fromarray(to_bytes(127.5 + 20 * motion))
+                save(flow, root / "tvl1_flow" / name / video / f"frame{frame:06d}.jpg")
         x, y = x + speed * side * (label == 0), y + speed * (label == 2)
         radius += 0.4 * speed * (label == 1)
 
@@ -238,7 +214,7 @@ def _write_tweet(root: Path, number: int, label: str, seed: int) -> dict[str, st
     words = [*random.choice(ANYWHERE, 5), *random.choice(WORDS[label], 2)]
     random.shuffle(words)
     text = " ".join(words) + f" #{random.choice(WORDS[label])} http://t.co/{number:04d}"
-    _save(_face(label, random), root / "data" / f"{number}.jpg")
+    save(_face(label, random), root / "data" / f"{number}.jpg")
     (root / "data" / f"{number}.txt").write_text(text + "\n", encoding="utf-8", newline="\n")
     return {"id": str(number), "label": label, "text": text, "img": f"data/{number}.jpg"}
 
@@ -246,10 +222,10 @@ def _write_tweet(root: Path, number: int, label: str, seed: int) -> dict[str, st
 def _face(label: str, random: np.random.Generator) -> Image.Image:
     """A face that smiles, looks straight or frowns, 96 x 72 pixels."""
     grounds = {"positive": (185, 165, 125), "neutral": (150, 150, 150), "negative": (115, 130, 170)}
-    picture = Image.new("RGB", (96, 72), tuple(_near(grounds[label], random)))
+    picture = Image.new("RGB", (96, 72), near(grounds[label], random))
     draw = ImageDraw.Draw(picture)
     x, y = (int(place) for place in random.integers(-10, 11, 2))
-    draw.ellipse((24 + x, 12 + y, 72 + x, 60 + y), fill=tuple(_near((230, 200, 90), random)))
+    draw.ellipse((24 + x, 12 + y, 72 + x, 60 + y), fill=near((230, 200, 90), random))
     for eye in (38, 54):
         draw.ellipse((eye + x, 26 + y, eye + 5 + x, 32 + y), fill=(30, 30, 30))
     if label == "positive":
@@ -268,4 +244,4 @@ def _write_raw_labels(root: Path, rows: list[dict[str, str]]) -> None:
         text = "neutral" if place % 5 == 4 else row["label"]
         lines.append(f"{row['id']}\t{text},{row['label']}")
     lines[1] = f"{rows[0]['id']}\tnegative,positive"
-    _write_lines(root / "labelResultAll.txt", lines)
+    write_lines(root / "labelResultAll.txt", lines)

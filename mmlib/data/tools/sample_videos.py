@@ -7,7 +7,7 @@ import soundfile
 from PIL import Image
 
 from mmlib.arguments import one_of
-from mmlib.data.reading.media import frame_names
+from mmlib.data.reading.folders import frame_names
 
 FPS = 10  # frames a second of the videos; the trees hold one a second
 

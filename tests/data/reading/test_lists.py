@@ -7,18 +7,16 @@ import pytest
 import torch
 
 from mmlib.data import AVE, UCF101, CremaD, KineticsSounds, ModelNet40, MVSASingle
-from mmlib.data.reading.lists import (
-    Entry,
-    Line,
-    bad_line,
-    carve,
-    folder_of,
-    known_label,
-    read_lines,
-    safe_id,
-    whole_label,
-    without_repeats,
-)
+from mmlib.data.reading.folders import folder_of
+from mmlib.data.reading.lists import Entry, Line, carve, read_lines, without_repeats
+
+
+def safe_id(number, id, nested=False):
+    return Line("x.csv", number, "").safe_id(id, nested)
+
+
+def numbered(path):
+    return [(line.number, line.text) for line in read_lines(path)]
 
 
 @pytest.fixture
@@ -42,16 +40,16 @@ def written(tmp_path):
     ],
 )
 def test_line_ends_and_marks_do_not_matter(content, written):
-    assert read_lines(written(content)) == [Line(1, "a,NEU"), Line(2, "b,HAP")]
+    assert numbered(written(content)) == [(1, "a,NEU"), (2, "b,HAP")]
 
 
 def test_empty_lines_are_skipped_but_counted(written):
-    assert read_lines(written(b"\n\na\r\n \r\nb")) == [Line(3, "a"), Line(5, "b")]
+    assert numbered(written(b"\n\na\r\n \r\nb")) == [(3, "a"), (5, "b")]
 
 
 def test_a_line_is_not_broken_at_unusual_characters(written):
     text = "caf\u00e9\u2028\x0bx"
-    assert read_lines(written(text.encode())) == [Line(1, text)]
+    assert numbered(written(text.encode())) == [(1, text)]
 
 
 def test_lists_that_cannot_be_read(tmp_path, written):
@@ -69,14 +67,14 @@ def test_lists_that_cannot_be_read(tmp_path, written):
 
 
 def test_a_long_line_is_shown_in_part():
-    message = str(bad_line("x.csv", 7, "a" * 500, "less"))
+    message = str(Line("x.csv", 7, "a" * 500).bad("less"))
     assert message.startswith("x.csv:7 is 'aaa") and message.endswith("expected less")
     assert len(message) < 140
 
 
 @pytest.mark.parametrize("id", ["1001_IEO_ANG_HI", "-_Xy.z", "a b", "\u00e9", "..a", "a" * 200])
 def test_ids_that_are_names(id):
-    assert safe_id("x.csv", 1, id) == safe_id("x.csv", 1, id, nested=True) == id
+    assert safe_id(1, id) == safe_id(1, id, nested=True) == id
 
 
 @pytest.mark.parametrize(
@@ -87,37 +85,40 @@ def test_ids_that_are_names(id):
 def test_ids_that_are_refused(id):
     for nested in (False, True):
         with pytest.raises(ValueError, match=r"x\.csv:9 is .* expected a p.* as id"):
-            safe_id("x.csv", 9, id, nested)
+            safe_id(9, id, nested)
 
 
 def test_folders_in_ids_only_where_allowed():
-    assert safe_id("x.csv", 1, "class/clip", nested=True) == "class/clip"
+    assert safe_id(1, "class/clip", nested=True) == "class/clip"
     with pytest.raises(ValueError, match="a plain file name"):
-        safe_id("x.csv", 1, "class/clip")
+        safe_id(1, "class/clip")
 
 
 def test_labels():
-    classes = ("NEU", "HAP")
-    assert [known_label("x.csv", 1, label, classes) for label in classes] == [0, 1]
+    classes, line = ("NEU", "HAP"), Line("x.csv", 4, "")
+    assert [line.known_label(label, classes) for label in classes] == [0, 1]
     with pytest.raises(ValueError, match=r"x\.csv:4 is 'SAD'; expected one of .* NEU, HAP$"):
-        known_label("x.csv", 4, "SAD", classes)
+        line.known_label("SAD", classes)
     with pytest.raises(ValueError, match=r"a0, .*a7, \.\.\. \(30 in all\)"):
-        known_label("x.csv", 4, "SAD", [f"a{i}" for i in range(30)])
-    assert [whole_label("x.csv", 1, text, 31) for text in ("0", "30", "07")] == [0, 30, 7]
+        line.known_label("SAD", [f"a{i}" for i in range(30)])
+    assert [line.whole_label(text, 31) for text in ("0", "30", "07")] == [0, 30, 7]
     for text in ("31", "-1", "1.0", "one", "", "\u00b2", "9" * 30):
         with pytest.raises(ValueError, match=r"x\.csv:4 is .* expected a label in 0\.\.30"):
-            whole_label("x.csv", 4, text, 31)
+            line.whole_label(text, 31)
 
 
 def test_repeats():
-    a, b, again = Entry("a", 0, 1), Entry("b", 1, 2), Entry("a", 5, 9)
-    assert without_repeats("x.csv", [a, b]) == [a, b]
-    assert without_repeats("x.csv", [a, b, again], "first") == [a, b]
-    assert without_repeats("x.csv", [a, b, again], "last") == [again, b]
+    a, b, again = (
+        Entry(id, label, Line("x.csv", number, f"{id},{label}"))
+        for id, label, number in (("a", 0, 1), ("b", 1, 2), ("a", 5, 9))
+    )
+    assert without_repeats([a, b]) == [a, b]
+    assert without_repeats([a, b, again], "first") == [a, b]
+    assert without_repeats([a, b, again], "last") == [again, b]
     with pytest.raises(ValueError, match=r"x\.csv:9 is 'a'; .* line 1 already"):
-        without_repeats("x.csv", [a, b, again])
+        without_repeats([a, b, again])
     with pytest.raises(ValueError, match="repeats is 'all'; choose one of error, first, last"):
-        without_repeats("x.csv", [a], "all")
+        without_repeats([a], "all")
 
 
 def test_carving_keeps_the_shares_of_the_classes():

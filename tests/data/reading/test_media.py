@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from mmlib.data.reading.folders import frame_names
 from mmlib.data.reading.media import (
-    frame_names,
     read_array,
     read_first_channel,
     read_image,

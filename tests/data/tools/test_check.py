@@ -7,19 +7,11 @@ import pytest
 import soundfile
 from PIL import Image
 
+from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools import check as checks
-from mmlib.data.tools.check import KNOWN, SPLITS, check_data
+from mmlib.data.tools.check import KNOWN, check_data
+from mmlib.data.tools.report import SHOWN
 from mmlib.data.tools.samples import write_sample
-
-SMALL = {
-    "cremad": {"clips_per_class": 4, "actors": 2},
-    "ave": {"clips_per_class": 5, "classes": 2},
-    "kinetics-sounds": {"clips_per_class": 5, "classes": 2},
-    "mvsa-single": {"clips_per_class": 5},
-    "nyud2": {"clips_per_class": 6},
-    "ucf101": {"clips_per_class": 6},
-    "modelnet40": {"clips_per_class": 6},
-}
 
 
 def check(name, root, **options):
@@ -27,16 +19,17 @@ def check(name, root, **options):
 
 
 @pytest.fixture(scope="module")
-def trees(tmp_path_factory):
+def trees(tree):
     """A sample tree of each data set, not to be changed."""
-    folder = tmp_path_factory.mktemp("trees")
-    return {name: write_sample(name, folder / name, **how) for name, how in SMALL.items()}
+    few = {"cremad": {"clips_per_class": 4, "actors": 2}}
+    return {name: tree(name, **few.get(name, {})) for name in KNOWN}
 
 
 @pytest.fixture
 def own(trees, tmp_path):
-    """A copy of one of the trees, to be changed."""
-    return lambda name: shutil.copytree(trees[name], tmp_path / name)
+    """A copy of one of the trees, without a cache, to be changed."""
+    leave = shutil.ignore_patterns(".mmlib-cache")
+    return lambda name: shutil.copytree(trees[name], tmp_path / name, ignore=leave)
 
 
 def rows_of(report, label="all"):
@@ -199,7 +192,7 @@ def test_silent_sounds_are_noted_and_no_fault(name, own):
         soundfile.write(data.files(i)["audio"], np.zeros(16_000 * 10), 16_000)
     report = check(name, root, thorough=True)
     assert len(report.silent) == len(data)
-    assert str(report).count("  silent: ") == min(len(data), checks.SHOWN)
+    assert str(report).count("  silent: ") == min(len(data), SHOWN)
 
 
 def test_a_stored_spectrogram_does_not_tell_of_silence(tmp_path):
@@ -213,7 +206,7 @@ def test_only_the_first_are_named(own):
         path.unlink()
     report = check("cremad", root)
     assert len(report.missing) == 24
-    assert str(report).count(".wav is missing") == checks.SHOWN
+    assert str(report).count(".wav is missing") == SHOWN
 
 
 def test_advice_starts_from_what_is_there(own):

@@ -18,11 +18,13 @@ import soundfile
 import torch
 from PIL import Image
 
-from mmlib.data.reading.media import frame_names, read_image
+from mmlib.data.reading.folders import frame_names
+from mmlib.data.reading.media import read_image
 from mmlib.data.tools import prepare as module
+from mmlib.data.tools import workers as workers_of
 from mmlib.data.tools.prepare import FAILURES, prepare
+from mmlib.data.tools.sample_clips import write_cremad
 from mmlib.data.tools.sample_videos import write_video, write_videos
-from mmlib.data.tools.samples import write_cremad
 from waiting import LIMIT, wait_for
 
 pytest.importorskip("av", reason="the extra mmlib[video] is not installed")
@@ -260,8 +262,9 @@ def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
 DRIVER = """
 import os, sys, time
 from mmlib.data.tools import prepare as module
+from mmlib.data.tools import workers as workers_of
 
-original = module._prepare
+original = module.make_lacking
 
 def crash_or_wait(clip):
     if clip.id == "crash":
@@ -271,7 +274,7 @@ def crash_or_wait(clip):
     return original(clip)
 
 crash_or_wait.__module__ = __name__
-module._prepare = crash_or_wait
+module.make_lacking = crash_or_wait
 if __name__ == "__main__":
     print(module.prepare("cremad", sys.argv[1], processes=2, progress=False))
 """
@@ -305,16 +308,16 @@ def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
     """Only the clips that the crash caught are done by one worker, and only they are blamed."""
     pools = []
 
-    def in_pool(clips, workers):  # done in order, up to the first that crashes
+    def in_pool(function, clips, workers):  # done in order, up to the first that crashes
         pools.append((workers, [clip.id for clip in clips]))
         for id in pools[-1][1]:
             if id in ("c", "g"):
                 return
             yield id, "broken" if id == "e" else ""
 
-    monkeypatch.setattr(module, "_in_pool", in_pool)
+    monkeypatch.setattr(workers_of, "_in_pool", in_pool)
     clips = [module.Clip(id, *3 * ["x"], 1.0, 3) for id in "abcdefghijkl"]
-    outcomes = dict(module._outcomes(clips, processes=3))
+    outcomes = dict(workers_of.of_all(None, clips, processes=3))
     crashed = "the process that decoded it crashed"
     failed = {"c": crashed, "e": "broken", "g": crashed}
     assert outcomes == dict.fromkeys("abcdefghijkl", "") | failed

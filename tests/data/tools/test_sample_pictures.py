@@ -35,8 +35,9 @@ def test_trees_are_small_and_say_what_they_are(tree):
 
 def test_the_same_seed_writes_the_same_files(tree, tmp_path):
     root, write, _ = tree
-    few = {seed: content(write(tmp_path / str(seed), 5, seed=seed)) for seed in (0, 1)}
-    assert few[0] == content(write(tmp_path / "again", 5))
+    count = 5 if write is write_mvsa else 3
+    few = {seed: content(write(tmp_path / str(seed), count, seed=seed)) for seed in (0, 1)}
+    assert few[0] == content(write(tmp_path / "again", count))
     assert few[0].keys() == few[1].keys() and few[0] != few[1]
     assert len(few[0]) < len(content(root))
 

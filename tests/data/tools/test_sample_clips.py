@@ -10,7 +10,8 @@ import soundfile
 import torch
 from PIL import Image
 
-from mmlib.data.reading.clips import AVE, SPLITS, CremaD, KineticsSounds
+from mmlib.data import AVE, CremaD, KineticsSounds
+from mmlib.data.reading.lists import SPLITS
 from mmlib.data.reading.media import read_image
 from mmlib.data.tools.samples import write_sample
 

@@ -1,0 +1,123 @@
+"""What is published of the real data sets: how many samples and classes, and where to get them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+
+from mmlib.data.ave import AVE
+from mmlib.data.cremad import CremaD
+from mmlib.data.kinetics_sounds import KineticsSounds
+from mmlib.data.modelnet40 import ModelNet40
+from mmlib.data.mvsa import MVSASingle
+from mmlib.data.nyud2 import NYUDepthV2
+from mmlib.data.reading.lists import SPLITS
+from mmlib.data.ucf101 import UCF101
+
+
+class Known(NamedTuple):
+    """What is known of a data set.
+
+    `kind` is its class, `options` how it is opened; `classes` how many there are; `counts` the
+    published number of samples of some splits together, `by_class` their numbers class by class,
+    exact or as the least and the most of any class (`""`). `lists` and `media` say where to get
+    what; `videos` is the folder that `prepare` starts from.
+    """
+
+    kind: type
+    classes: int
+    counts: Mapping[tuple[str, ...], int]
+    by_class: Mapping[tuple[str, ...], Mapping[str, int | tuple[int, int]]]
+    lists: str
+    media: str
+    videos: str = ""
+    options: Mapping = {}
+
+
+def _by_name(names: str, *counts: int) -> dict[str, int]:
+    names = [name.replace("_", " ") for name in names.split()]
+    return dict(zip(names, counts, strict=True))
+
+
+_TRAINING, _ALL = ("train", "val"), SPLITS  # where a part of train is held out, and all together
+_EMOTIONS = "ANG DIS FEA HAP NEU SAD"
+_FEELINGS = "positive negative neutral"
+
+KNOWN = {
+    "cremad": Known(
+        CremaD,
+        6,
+        {_TRAINING: 6698, ("test",): 744},
+        {
+            _TRAINING: _by_name(_EMOTIONS, 1166, 1142, 1138, 1148, 973, 1131),
+            ("test",): _by_name(_EMOTIONS, 105, 129, 133, 123, 114, 140),
+        },
+        "train.csv and test.csv of github.com/GeWu-Lab/OGM-GE_CVPR2022, in ROOT/data/CREMAD",
+        "github.com/CheyneyComputerScience/CREMA-D, by git lfs (its zip archive holds pointers)",
+        "VideoFlash",
+    ),
+    "ave": Known(
+        AVE,
+        28,
+        {("train",): 3311, ("val",): 401, ("test",): 402},
+        {},
+        "trainSet.txt, valSet.txt and testSet.txt of the data set's archive, in ROOT",
+        "sites.google.com/view/audiovisualresearch",
+        "AVE",
+    ),
+    "kinetics-sounds": Known(
+        KineticsSounds,
+        31,
+        {_TRAINING: 14_799, ("test",): 2597},
+        {_TRAINING: {"": (197, 690)}, ("test",): {"": (63, 92)}},
+        "my_train.txt and my_test.txt of github.com/GeWu-Lab/OGM-GE_CVPR2022, in ROOT",
+        "Kinetics-400, github.com/cvdfoundation/kinetics-dataset; many clips are gone for good",
+        "ks_video",
+    ),
+    "mvsa-single": Known(
+        MVSASingle,
+        3,
+        {("train",): 1555, ("val",): 518, ("test",): 519},
+        {
+            ("train",): _by_name(_FEELINGS, 851, 422, 282),
+            ("val",): _by_name(_FEELINGS, 282, 141, 95),
+            ("test",): _by_name(_FEELINGS, 265, 161, 93),
+        },
+        "train.jsonl, dev.jsonl and test.jsonl of github.com/QingyangZhang/QMF, in ROOT",
+        "the MVSA page of mcrlab.net",
+        # without it, the vocabulary would be made of all texts
+        options={"tokenizer": lambda texts: torch.zeros(len(texts), 1, dtype=torch.int64)},
+    ),
+    "nyud2": Known(
+        NYUDepthV2,
+        10,
+        {_TRAINING: 795, ("test",): 654},
+        {
+            _ALL: _by_name(
+                "bedroom kitchen living_room bathroom dining_room office home_office classroom "
+                "bookstore others",
+                *(383, 225, 221, 121, 117, 78, 50, 49, 36, 169),
+            )
+        },
+        "none are needed: the folders in ROOT/nyud2_trainvaltest say split and class",
+        "the archive that github.com/QingyangZhang/QMF names, or NYU Depth V2 of "
+        "cs.nyu.edu/~silberman, as pairs side by side",
+    ),
+    "ucf101": Known(
+        UCF101,
+        101,
+        {_TRAINING: 9537, ("test",): 3783},
+        {},
+        "classInd.txt, trainlist01.txt and testlist01.txt of crcv.ucf.edu, in ROOT",
+        "the archives ucf101_jpegs_256 and ucf101_tvl1_flow of github.com/feichtenhofer/"
+        "twostreamfusion",
+    ),
+    "modelnet40": Known(
+        ModelNet40,
+        40,
+        {_TRAINING: 9843, ("test",): 2468},
+        {},
+        "none are needed: the folders in ROOT/modelnet40_images_new_12x say split and class",
+        "the shaded images of MVCNN, 12 views of each object of modelnet.cs.princeton.edu",
+    ),
+}
