@@ -1,14 +1,13 @@
-"""The checks of lesson 3."""
+"""The checks of lesson 3, boosting."""
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmlib.encoders import SmallCNN
-from mmlib.exercises.checking import NotStarted, agrees, call, exercise, small_batch
+from mmlib.exercises.checking import agrees, call, compare, exercise, has_shape, small_batch
 from mmlib.methods.boosting import BoostedFusion, weaker_modality
 
 
@@ -18,22 +17,17 @@ def check_residual_label(answer: Callable[[Tensor, Tensor, float], Tensor]) -> N
     logits, target = small_batch()
     previous, target = logits["audio"].requires_grad_(), target.clamp(max=2)  # no class 3 in it
     given = call(answer, previous, target, 0.4)
-    y = F.one_hot(target, 4)
-    q = previous.detach().softmax(1)
-    if given.shape != y.shape:
-        raise AssertionError(f"the label is {tuple(given.shape)}; give (B, K) = {tuple(y.shape)}")
-    for wrong, hint in (
-        (y - 0.4 * q, "mask it: y * q leaves the wrong classes at 0, none below"),
-        (y - y * q, "smoothing is not used"),
-        (y - 0.4 * y * previous.detach().softmax(0), "the softmax runs over the classes, dim=1"),
-        (y - 0.4 * y * previous.detach(), "q is a softmax of the logits, not the logits"),
-    ):
-        if agrees(given.detach(), wrong):
-            raise AssertionError(hint)
-    if not agrees(given.detach(), y - 0.4 * y * q):
-        raise AssertionError("not y - smoothing * y * softmax(previous_logits)")
-    if given.requires_grad:
-        raise AssertionError("a gradient flows through the label: detach q")
+    z, y = previous.detach(), F.one_hot(target, 4)
+    has_shape(given, y.shape, "the label is {}; give (B, K) = (6, 4)")
+    mistakes = {
+        "mask it: y * q leaves the wrong classes at 0, none below": y - 0.4 * z.softmax(1),
+        "smoothing is not used": y - y * z.softmax(1),
+        "the softmax runs over the classes, dim=1": y - 0.4 * y * z.softmax(0),
+        "q is a softmax of the logits, not the logits": y - 0.4 * y * z,
+        "not y - smoothing * y * softmax(previous_logits)": ...,
+    }
+    compare(given, y - 0.4 * y * z.softmax(1), mistakes)
+    assert not given.requires_grad, "a gradient flows through the label: detach q"
 
 
 @exercise("Exercise 2, who gets a classifier")
@@ -51,21 +45,17 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
         ({"audio": 0.50, "visual": 0.52, "text": 0.9}, 0.2),
         ({"audio": 0.50, "visual": 0.51, "text": 0.60}, 0.15),
     )
+    hints = {
+        ZeroDivisionError: "scores may all be 0: multiply instead of dividing",
+        ValueError: "scores may hold more than two modalities",
+    }
     for scores, dead_zone in cases:
         wanted = weaker_modality(scores, dead_zone)
-        try:
-            given = answer(scores, dead_zone)
-        except ZeroDivisionError as error:
-            raise AssertionError("scores may all be 0: multiply instead of dividing") from error
-        except ValueError as error:
-            raise AssertionError(f"scores may hold more than two modalities: {error}") from error
-        if given is ...:
-            raise NotStarted
-        if given != wanted:
-            raise AssertionError(
-                f"for scores {scores} and a dead zone of {dead_zone} the answer is {wanted!r}; "
-                f"{answer.__name__} returns {given!r}"
-            )
+        given = call(answer, scores, dead_zone, hints=hints, none=True)
+        assert given == wanted, (
+            f"for scores {scores} and a dead zone of {dead_zone} the answer is {wanted!r}; "
+            f"{answer.__name__} returns {given!r}"
+        )
 
 
 @exercise("Exercise 3, a classifier that learns")
@@ -77,27 +67,23 @@ def check_grow(answer: Callable[[nn.Module, torch.optim.Optimizer, str], nn.Modu
     optimizer.step()
     new = call(answer, model, optimizer, "visual")
     counts = {m: len(first) for m, first in model.first.items()}
-    if counts != {"audio": 1, "visual": 2} or model.first["visual"][-1] is not new:
-        raise AssertionError(
-            f"the numbers of classifiers are {counts}; append one to model.first['visual'] and "
-            "return that layer"
-        )
+    assert counts == {"audio": 1, "visual": 2} and model.first["visual"][-1] is new, (
+        f"the numbers of classifiers are {counts}; append one to model.first['visual'] and "
+        "return that layer"
+    )
     old = model.first["visual"][0]
-    if not isinstance(new, nn.Linear) or new.weight.shape != old.weight.shape:
-        raise AssertionError(f"the new layer is {new}; give a Linear of the sizes of {old}")
-    if new is old or new.weight is old.weight:
-        raise AssertionError("the new layer shares the weights of the first one: make its own")
-    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    fits = isinstance(new, nn.Linear) and new.weight.shape == old.weight.shape
+    assert fits, f"the new layer is {new}; give a Linear of the sizes of {old}"
+    hint = "the new layer shares the weights of the first one: make its own"
+    assert new.weight is not old.weight, hint
+    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in new.named_parameters():
-        if id(parameter) not in groups:
-            raise AssertionError(
-                f"the optimiser does not know the new layer's {name}: it takes part in every sum "
-                "and never learns, as in the released code; use optimizer.add_param_group"
-            )
-    if any(p not in optimizer.state for p in model.second.parameters()):
-        raise AssertionError(
-            "the optimiser has lost its momentum: add a group, do not make it anew"
+        assert id(parameter) in known, (
+            f"the optimiser does not know the new layer's {name}: it takes part in every sum "
+            "and never learns, as in the released code; use optimizer.add_param_group"
         )
+    kept = all(p in optimizer.state for p in model.second.parameters())
+    assert kept, "the optimiser has lost its momentum: add a group, do not make it anew"
 
 
 @exercise("Exercise 4, accuracy with missing modalities")
@@ -105,18 +91,16 @@ def check_missing(answer: Callable[[float, dict[str, float], float], float]) -> 
     """Lesson 3: `answer(fused, alone, rate)` is the expected accuracy."""
     for alone in ({"a": 0.7, "v": 0.5}, {"a": 0.7, "v": 0.5, "t": 0.3}):
         for rate in (0.0, 0.2, 1.0):
-            mean = sum(alone.values()) / len(alone)
+            kept, total = (1 - rate) * 0.9, sum(alone.values())
+            wanted = kept + rate * total / len(alone)
             given = float(call(answer, 0.9, alone, rate))
-            if rate and np.isclose(given, (1 - rate) * 0.9 + rate / 2 * sum(alone.values())):
-                if len(alone) == 3:
-                    raise AssertionError("one of n modalities is kept: divide by n, not by 2")
-            if rate and np.isclose(given, (1 - rate) * 0.9 + rate * sum(alone.values())):
-                raise AssertionError("only one is kept: take the mean over modalities, not the sum")
-            if not np.isclose(given, (1 - rate) * 0.9 + rate * mean):
-                raise AssertionError(
-                    f"fused 0.9, alone {alone}, rate {rate}: expected "
-                    f"{(1 - rate) * 0.9 + rate * mean:.3f}, not {given:.3f}"
-                )
+            case = f"fused 0.9, alone {alone}, rate {rate}"
+            mistakes = {
+                "one of n modalities is kept: divide by n, not by 2": kept + rate * total / 2,
+                "only one is kept: take the mean over modalities, not the sum": kept + rate * total,
+                f"{case}: expected {wanted:.3f}, not {given:.3f}": ...,
+            }
+            compare(given, wanted, mistakes)
 
 
 @exercise("Exercise 5, a true residual")
@@ -126,15 +110,14 @@ def check_additive_loss(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
     new, previous = logits["audio"].requires_grad_(), logits["visual"].requires_grad_()
     given = call(answer, new, previous, target)
     wanted = F.cross_entropy(new + previous, target).detach()
-    if agrees(given.detach(), len(target) * wanted):
-        raise AssertionError("a sum over the batch: give the mean")
-    if not agrees(given.detach(), wanted):
-        raise AssertionError("not the cross-entropy of the two logits added, a mean over the batch")
-    if not given.requires_grad:
-        raise AssertionError("no gradient flows to the newest classifier")
+    mistakes = {
+        "a sum over the batch: give the mean": len(target) * wanted,
+        "not the cross-entropy of the two logits added, a mean over the batch": ...,
+    }
+    compare(given, wanted, mistakes)
+    assert given.requires_grad, "no gradient flows to the newest classifier"
     given.backward()
-    if previous.grad is not None and previous.grad.abs().sum() > 0:
-        raise AssertionError("the earlier classifiers move too: detach their logits")
+    still = previous.grad is None or not previous.grad.any()
+    assert still, "the earlier classifiers move too: detach their logits"
     error = ((new + previous).softmax(1) - F.one_hot(target, 4)) / len(target)
-    if not agrees(new.grad, error.detach()):
-        raise AssertionError("the gradient at the new logits is not p - y")
+    assert agrees(new.grad, error), "the gradient at the new logits is not p - y"
