@@ -73,8 +73,9 @@ def _content(x):
     """What `x` holds, to be compared with what it holds later; a generator is always itself."""
     if isinstance(x, dict | list | tuple):
         return [_content(part) for part in (x.items() if isinstance(x, dict) else x)]
-    array = isinstance(x, Tensor | np.ndarray)
-    return torch.as_tensor(x).detach().numpy().tobytes() if array else x
+    if isinstance(x, Tensor | np.ndarray):
+        return x.shape, torch.as_tensor(x).detach().double().numpy().tobytes()
+    return x
 
 
 def agrees(given, wanted, atol: float = 1e-5) -> bool:
