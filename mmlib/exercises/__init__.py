@@ -2,10 +2,10 @@
 
 A check calls the reader's function on small cases. It prints "not started" while the function
 returns `...`, raises `AssertionError` with a hint at a wrong answer, and prints "passed" otherwise.
-Every `check_...` of a lesson's file is here, too: `from mmlib import exercises`.
+Every check of these files is here, too: `exercises.check_...`.
 """
 
-from mmlib.exercises import (
+from mmlib.exercises import (  # noqa: F401 - each adds its checks to CHECKS
     boosting,
     cal_with_aib,
     detached_learning,
@@ -16,16 +16,7 @@ from mmlib.exercises import (
     real_data,
     sample_valuation,
 )
+from mmlib.exercises.checking import CHECKS
 
-_LESSONS = (
-    *(imbalance_phenomenon, sample_valuation, boosting, detached_learning),
-    *(gmm_gap_loss, cal_with_aib, noise_robustness, real_data, own_data),
-)
-_CHECKS = {
-    name: check
-    for lesson in _LESSONS
-    for name, check in vars(lesson).items()
-    if name.startswith("check_")
-}
-globals().update(_CHECKS)
-__all__ = list(_CHECKS)
+globals().update(CHECKS)
+__all__ = list(CHECKS)

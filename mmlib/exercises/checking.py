@@ -22,13 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+CHECKS: dict[str, Callable] = {}  # every check by its name; the package exports them
+
 
 class NotStarted(Exception):
     """The function still returns `...`."""
 
 
 def exercise(title: str):
-    """Report what a check found under the exercise's title."""
+    """Report what a check found under the exercise's title, and keep the check in `CHECKS`."""
 
     def decorate(check: Callable):
         @functools.wraps(check)
@@ -42,6 +44,7 @@ def exercise(title: str):
             else:
                 print(f"{title}: passed")
 
+        CHECKS[check.__name__] = report
         return report
 
     return decorate

@@ -152,7 +152,7 @@ def check_drop_interval(
 
     a, b, t = lost(clean_a, left_a), lost(clean_b, left_b), stats.t.ppf(0.975, 4)
     d, absolute = a - b, (clean_a - left_a) - (clean_b - left_b)
-    of_noisy = clean_a / left_a - clean_b / left_b
+    s, of_noisy = d.std(ddof=1), clean_a / left_a - clean_b / left_b
     every = lost(clean_a[:, None], noisy_a) - lost(clean_b[:, None], noisy_b)
     over_mean = (clean_a - left_a) / clean_a.mean() - (clean_b - left_b) / clean_b.mean()
     unpaired = stats.t.ppf(0.975, 8) * np.sqrt(a.var(ddof=1) / 5 + b.var(ddof=1) / 5)
@@ -169,9 +169,7 @@ def check_drop_interval(
         "seeds are paired: take the interval of the differences": interval(d, unpaired),
         "five pairs: Student's t, 2.776, not 1.96": interval(d, 1.96 * stats.sem(d)),
         "the deviation of a sample divides by n - 1: ddof=1": interval(d, t * d.std() / 5**0.5),
-        "divide the deviation by the square root of the number of pairs": interval(
-            d, t * d.std(ddof=1)
-        ),
+        "divide the deviation by the square root of the number of pairs": interval(d, t * s),
         f"expected {interval(d).round(4).tolist()}, not {given.round(4).tolist()}": ...,
     }
     compare(given, interval(d), mistakes, atol=1e-7)
@@ -186,8 +184,8 @@ def check_spoil_batch(answer: Callable[[dict, torch.Generator], dict]) -> None:
     def ask(seed: int) -> dict[str, Tensor]:
         return call(answer, clean, torch.Generator().manual_seed(seed), unchanged=changed)
 
-    def equal(a: dict, b: dict) -> list[bool]:
-        return [torch.equal(a[m], b[m]) for m in a]
+    def equal(a: dict, b: dict) -> bool:
+        return all(torch.equal(a[m], b[m]) for m in a)
 
     hint = "something random does not come from g: pass generator=g"
     with no_global_draws(hint):
@@ -201,8 +199,8 @@ def check_spoil_batch(answer: Callable[[dict, torch.Generator], dict]) -> None:
                 f"{m}: {share:.2f} of the samples are spoiled; some, and some not, is what is asked"
             )
         again, other = ask(0), ask(1)
-    assert all(equal(given, again)), hint
-    assert not all(equal(given, other)), "another generator gives the same noise: draw from g anew"
+    assert equal(given, again), hint
+    assert not equal(given, other), "another generator gives the same noise: draw from g anew"
     for seed in range(2, 8):
         gone = [(x == x[:, :1, :1, :1]).flatten(1).all(1) for x in ask(seed).values()]
         both = torch.stack(gone).all(0).any()

@@ -6,13 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from mmlib.exercises.checking import (
-    call,
-    compare,
-    exercise,
-    no_global_draws,
-    seeded_globally,
-)
+from mmlib.exercises.checking import call, compare, exercise, no_global_draws, seeded_globally
 
 LABELS = ("NEU", "HAP", "ANG")
 
@@ -77,8 +71,8 @@ def _other_numbers(answer: Callable, plain: str, bad: str, hint: str, line: int)
 def _tested_actors(answer: Callable, ids: list[str], share: float, seed: int) -> set[str]:
     """The actors in test, of an answer that splits the clips, and the actors, into two parts."""
     given = call(answer, list(ids), share, seed)
-    two = isinstance(given, (tuple, list)) and len(given) == 2
-    assert two, "give two lists of positions, (train, test)"
+    pair = isinstance(given, (tuple, list)) and len(given) == 2
+    assert pair, "give two lists of positions, (train, test)"
     try:
         train, test = ([int(i) for i in part] for part in given)
     except (TypeError, ValueError) as error:
@@ -95,9 +89,9 @@ def _tested_actors(answer: Callable, ids: list[str], share: float, seed: int) ->
 @exercise("Exercise 2, a split by actor")
 def check_split_by_actor(answer: Callable[[list[str], float, int], tuple]) -> None:
     """Lesson 8: `answer(ids, share, seed)` is `(train, test)`, positions, no actor in both."""
-    actors = [k for k in range(1001, 1021) for _ in range(3)]
-    ids = [f"{k}_IEO_{i}" for i, k in enumerate(actors)]
-    ids += [f"{k}_TIE_{i}" for i, k in enumerate(actors) if k % 3]  # some actors have more clips
+    clips = [(k, emotion) for k in range(20) for emotion in ("NEU", "ANG", "SAD")]
+    ids = [f"{1001 + k}_IEO_{emotion}_XX" for k, emotion in clips]
+    ids += [f"{1001 + k}_TIE_{emotion}_XX" for k, emotion in clips if k % 3]  # some have more clips
     with no_global_draws("a global generator was used: make one of your own, seeded with seed"):
         for share, count in ((0.25, 5), (0.1, 2), (0.01, 1), (0.13, 3), (0.17, 3), (0.38, 8)):
             found = len(_tested_actors(answer, ids, share, 0))
@@ -165,10 +159,8 @@ def check_choose(answer: Callable[[list[str], int, torch.Generator | None], list
                 f"of {count} names in {frames} parts, part {k} is names {part[0]} to {part[-1]}: "
                 f"your bounds differ, you take {i}. Are the names sorted?"
             )
-        raise AssertionError(
-            f"of {count} names in {frames} parts {given} without g; the middles are {middle}, "
-            "k counting from 0"
-        )
+        case = f"of {count} names in {frames} parts {given} without g"
+        raise AssertionError(f"{case}; the middles are {middle}, k counting from 0")
     hint = "the same generator gives other frames: draw from g, from it alone"
     with no_global_draws(hint):
         drawn, parts = [ask(10, 3, seed) for seed in range(30)], parts_of(10, 3)
