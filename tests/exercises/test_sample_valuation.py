@@ -1,0 +1,113 @@
+"""Answers that the checks take, and wrong ones with the hint that each gets."""
+
+import pytest
+import torch
+
+from answers import accepts, refuses, tells_apart
+from mmlib.exercises import (
+    check_auc,
+    check_phi_from_bits,
+    check_plan_copies,
+    check_shapley,
+    check_soft_contributions,
+)
+from mmlib.methods.valuation import shapley_values
+
+
+def phi_from_bits(c_a, c_v, c):
+    return c + (c_a - c_v) / 2, c - (c_a - c_v) / 2
+
+
+def shapley(v):
+    phi = shapley_values({c: torch.tensor([x]) for c, x in v.items() if c})
+    return {m: value.item() for m, value in phi.items()}
+
+
+def plan_copies(counts, turned=False):
+    N = len(next(iter(counts.values())))
+    rows = [torch.arange(N).repeat_interleave(count) for count in counts.values()]
+    index = torch.cat([torch.arange(N), *rows])
+    alone = torch.cat([torch.full((len(r),), k) for k, r in enumerate(rows)])
+    kept = {m: (alone == k) != turned for k, m in enumerate(counts)}
+    everything = torch.ones(N, dtype=torch.bool)
+    return index, {m: torch.cat([everything, kept[m]]) for m in counts}
+
+
+def area_under_curve(score, positive, tie=0.5):
+    difference = score[positive][:, None] - score[~positive]
+    return ((difference > 0).double() + tie * (difference == 0)).mean()
+
+
+def soft_contributions(logits, target, paid=2):
+    p = {m: z.softmax(1).gather(1, target[:, None]).squeeze(1) for m, z in logits.items()}
+    half = (p["audio"] - p["visual"]) / 2
+    return {"audio": paid / 2 * p["fused"] + half, "visual": paid / 2 * p["fused"] - half}
+
+
+RIGHT = {
+    check_phi_from_bits: phi_from_bits,
+    check_shapley: shapley,
+    check_plan_copies: plan_copies,
+    check_auc: area_under_curve,
+    check_soft_contributions: soft_contributions,
+}
+
+WRONG = [
+    (check_phi_from_bits, lambda a, v, c: phi_from_bits(v, a, c), "exchanged"),
+    (check_phi_from_bits, lambda a, v, c: (c + a - v, c + v - a), "twice too large"),
+    (check_phi_from_bits, lambda a, v, c: (a, v), "add up to"),
+    (check_phi_from_bits, lambda a, v, c: (c + 0.0, c + 0.0), "difference must be"),
+    (check_phi_from_bits, lambda a, v, c: phi_from_bits(a, v, c)[0], "two tensors"),
+    (
+        check_shapley,
+        lambda v: {m: v[max(v, key=len)] - v[max(v, key=len) - {m}] for m in max(v, key=len)},
+        "comes last",
+    ),
+    (check_shapley, lambda v: {m: 0.5 * x for m, x in shapley(v).items()}, "add up to"),
+    (
+        check_shapley,
+        lambda v: {m: v[max(v, key=len)] / len(max(v, key=len)) for m in max(v, key=len)},
+        "shares are not",
+    ),
+    (check_shapley, lambda v: v[frozenset("x")], "stops with KeyError"),
+    (check_plan_copies, lambda c: plan_copies(c, turned=True), "turned round"),
+    (check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "index should be"),
+    (
+        check_plan_copies,
+        lambda c: (plan_copies(c)[0], {m: k.long() for m, k in plan_copies(c)[1].items()}),
+        "give booleans",
+    ),
+    (check_auc, lambda s, p: area_under_curve(s, p, tie=0), "ties are missing"),
+    (check_auc, lambda s, p: area_under_curve(s, p, tie=1), "not in full"),
+    (check_auc, lambda s, p: area_under_curve(-s, p), "turned round"),
+    (check_soft_contributions, lambda z, y: soft_contributions(z, y, 1), "paid"),
+    (
+        check_soft_contributions,
+        lambda z, y: {m: z["fused"].softmax(1).amax(1) for m in ("audio", "visual")},
+        "not the largest",
+    ),
+    (
+        check_soft_contributions,
+        lambda z, y: {m: z["fused"].softmax(0)[range(6), y] for m in ("audio", "visual")},
+        "dim=1",
+    ),
+    (
+        check_soft_contributions,
+        lambda z, y: {m: z["fused"].softmax(1)[range(6), y] for m in ("audio", "visual")},
+        "difference must be",
+    ),
+]
+
+
+@pytest.mark.parametrize("check", RIGHT)
+def test_right_started_and_empty(check, capsys):
+    accepts(check, RIGHT[check], capsys)
+
+
+@pytest.mark.parametrize(("check", "answer", "hint"), WRONG)
+def test_wrong_answers_get_their_hint(check, answer, hint):
+    refuses(check, answer, hint)
+
+
+def test_every_known_mistake_gets_its_own_hint(monkeypatch):
+    tells_apart(RIGHT, monkeypatch)
