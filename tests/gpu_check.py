@@ -25,6 +25,8 @@ from pathlib import Path
 
 import torch
 
+from mmlib.devices import usable_cores
+
 ROOT = Path(__file__).parents[1]
 LIMIT = 480  # seconds of all parts together
 # part -> its module in tests/support, seconds; first those that may stand side by side on a card
@@ -74,7 +76,7 @@ def machine(options: argparse.Namespace) -> dict:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cudnn": torch.backends.cudnn.version(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "device": options.device,
     }
     if options.device == "cuda" and torch.cuda.is_available():
