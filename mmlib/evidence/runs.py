@@ -26,7 +26,7 @@ from mmlib.data.corruptions import corrupt
 from mmlib.devices import seeded, usable_cores, use_threads
 from mmlib.encoders import SmallCNN
 from mmlib.evidence import arms
-from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, Control, chosen_options, points
+from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options, points
 from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
 from mmlib.evidence.robustness import CONDITIONS, corrupted_sets, under_corruption
 from mmlib.evidence.scoring import of_first_mixture, score
@@ -55,8 +55,8 @@ def run(
     under names that have a space. The trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed)
-    if method in arms.CONTROLS and arms.CONTROLS[method].noise:
-        train = _with_noise(train, arms.CONTROLS[method].noise, seed)
+    if arms.ARMS[method].noise:
+        train = _with_noise(train, arms.ARMS[method].noise, seed)
     trained = _untrained(method, train, seed, options, epochs)
     first: dict[str, float] = {}
 
@@ -90,7 +90,7 @@ def run(
 def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
-    name = arms.CONTROLS[method].method if method in arms.CONTROLS else method
+    name, options = arms.ARMS[method].built_by(options)
     classes = len(train.classes)
     return make_method(name, encoders, classes, epochs, seed, dataset=train, **options)
 
@@ -102,7 +102,7 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     `ValueError` for a method that is not in `arms.KEPT`, `FileNotFoundError` if there is no file.
     """
     one_of("method", method, arms.KEPT)
-    options = arms.CONTROLS.get(method, Control(method, method)).options(chosen_options(folder))
+    options = arms.ARMS[method].options(chosen_options(folder))
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(_weights(folder, method), weights_only=True))
     return found
@@ -142,9 +142,8 @@ def write_tuning(
     """
     grid = []
     for method, grids in arms.GRID.items():
-        change = arms.CONTROLS[method].change if method in arms.CONTROLS else {}
+        change, scenario = arms.ARMS[method].change, arms.TUNED_ON.get(method, "imbalanced")
         for point in points(grids):
-            scenario = arms.TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
     _complete(folder, {"tuning": grid}, processes)
 
@@ -162,10 +161,9 @@ def write_tables(
     wanted = {}
     for name, scenarios in arms.TABLES.items():
         wanted[name] = [
-            (scenario, method, control.epochs(scenario, epochs), control.options(chosen), seed)
+            (scenario, method, arm.epochs(scenario, epochs), arm.options(chosen), seed)
             for scenario, methods in scenarios.items()
-            for method in methods
-            for control in [arms.CONTROLS.get(method, Control(method, method))]
+            for method, arm in ((method, arms.ARMS[method]) for method in methods)
             for seed in seeds
         ]
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
