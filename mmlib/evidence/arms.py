@@ -190,35 +190,12 @@ _ARMS = {  # without words; a row that is not here is a method as it is
 }
 ARMS = {
     row: _ARMS.get(row, Arm(row, row))._replace(name=name, definition=definition)
-    for row, (name, definition) in DEFINITIONS.items()
+    for section in DEFINITIONS.values()
+    for row, (name, definition) in section.items()
 }
 
-_BASELINES = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
-_BASELINES += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
-_REFERENCES = ("joint", "joint-unimodal", "ensemble")
-_BY_COPIES = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
-_BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
-_VALUATION = (*_BY_COPIES, "valuation, inputs masked", "valuation, mean filler")
-_VALUATION += ("valuation, 0/1 pay-off", "joint-unimodal, 45 epochs")
-_BOOSTING = ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
-_BOOSTING += ("boosting-frozen", "residual only", "all only", "previous only")
-_BOOSTING += ("smoothing 0", "smoothing 1")
-_DETACHED = ("detached", "isolated", "no contrast", "no shared head")
-_DETACHED += ("permuted labels", "random dimensions", "normalised features")
-_GAP = ("gap", "gap, one-sided", "penalty only", "shift only", "weights only")
-_GAP += ("gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
-_GAP += ("gap, no warm-up", "purified", "purified at random")
-_CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
-_CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
-_CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
-_CAL += ("cal, beta x 10", "cal, beta / 10", "cal, even acceleration")
-_CAL += ("cal, even compression",)
-_CLIPPED = ("cal, clipped", "bottlenecks, clipped", "uniform compression, clipped")
-_CLIPPED += ("both uniform, clipped", "joint-unimodal, clipped")
-_COMBINED = ("valuation + unimodal losses", "random copies + unimodal losses")
-_COMBINED += ("two networks + unimodal losses", "two networks + gap loss")
-_COMBINED += ("two networks, permuted posterior", "dropout + unimodal losses")
-_METHODS = (*_BASELINES[:4], "valuation", "boosting", "detached", "gap", "cal")
+_ROWS = {section: tuple(rows) for section, rows in DEFINITIONS.items()}
+_METHODS = (*_ROWS["baselines"][:4], "valuation", "boosting", "detached", "gap", "cal")
 KEPT = (*_METHODS, "both uniform", "modality-dropout", "trained with noise")  # in assets/weights
 BENCH = dict.fromkeys((*_METHODS, "valuation + unimodal losses"), None) | {  # its cheapest control
     "ogm-ge": "ogm-ge-noise",
@@ -229,39 +206,30 @@ BENCH = dict.fromkeys((*_METHODS, "valuation + unimodal losses"), None) | {  # i
     "cal": "both uniform",
     "valuation + unimodal losses": "random copies + unimodal losses",
 }
+_REFERENCES = ("joint", "joint-unimodal", "ensemble")
 TABLES = {  # file -> scenario -> what is trained there
     # first: the other tables take from it what it says of clean data
     "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *BENCH, *filter(None, BENCH.values()))))},
-    "baselines": {
-        "imbalanced": _BASELINES,
-        "corrupted": _BASELINES,
-        "balanced": _REFERENCES,
-        "flipped": _REFERENCES,
-    },
+    "baselines": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["baselines"])
+    | dict.fromkeys(("balanced", "flipped"), _REFERENCES),
     "valuation": {
-        "imbalanced": _VALUATION,
-        "corrupted": (*_REFERENCES, *_VALUATION),
-        "samplewise": (*_REFERENCES, *_BY_COPIES),
+        "imbalanced": _ROWS["valuation"],
+        "corrupted": (*_REFERENCES, *_ROWS["valuation"]),
+        "samplewise": (*_REFERENCES, *_ROWS["valuation"][:6]),
     },
-    "boosting": {"imbalanced": _BOOSTING, "corrupted": _BOOSTING},
-    "detached": {
-        "imbalanced": _DETACHED,
-        "corrupted": _DETACHED,
-        "balanced": ("detached",),
-    },
-    "gap": {
-        "imbalanced": ("joint-unimodal", *_GAP),
-        "corrupted": ("joint-unimodal", *_GAP),
-    },
+    "boosting": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["boosting"]),
+    "detached": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["detached"])
+    | {"balanced": ("detached",)},
+    "gap": dict.fromkeys(("imbalanced", "corrupted"), ("joint-unimodal", *_ROWS["gap"])),
     "cal": {
-        "imbalanced": _CAL,
-        "corrupted": (*_CAL, *_CLIPPED),
+        "imbalanced": _ROWS["cal"],
+        "corrupted": (*_ROWS["cal"], *_ROWS["cal, clipped"]),
         "flipped": ("cal",),
         "balanced": ("cal",),
     },
     "combinations": {
-        "imbalanced": _COMBINED,
-        "corrupted": (*_COMBINED, "modality-dropout", "trained with noise"),
+        "imbalanced": _ROWS["combinations"][:6],
+        "corrupted": (*_ROWS["combinations"][:6], "modality-dropout", "trained with noise"),
     },
 }
 

@@ -3,6 +3,7 @@
 import re
 
 _TEXT = """
+[baselines]
 joint: joint concat
   One linear layer on the features of both encoders side by side, trained with one loss.
 joint-unimodal: joint + unimodal losses
@@ -18,28 +19,30 @@ joint, 30 epochs: joint concat, twice as long
   Joint concat for 30 epochs in place of 15.
 ogm-ge-noise: OGM-GE's noise without its brake
   OGM-GE with alpha 0: no gradient is scaled down, both encoders still get the noise.
-joint, same steps: joint concat, as many steps as valuation
-  Joint concat for as many updates as sample-level valuation takes with its copies.
-joint-unimodal, same steps: unimodal losses, as many steps as valuation
-  Joint + unimodal losses for as many updates as sample-level valuation takes with its copies.
-joint-unimodal, 45 epochs: unimodal losses, three times as long
-  Joint + unimodal losses for 45 epochs in place of 15.
+[valuation]
 valuation: sample valuation
   Joint concat; after each epoch every sample gets masked copies, as many for each modality as its
   low contribution to that sample asks for.
 valuation-modality: modality valuation
   As sample valuation, but the contributions' mean decides: random samples are copied, and only for
   the modality that contributes less.
-valuation-random-samples: as many copies, of random samples
-  Sample valuation's number of copies for each modality, but of samples drawn at random.
 valuation-random: as many copies, at random
   Sample valuation's number of copies in all, of random samples, each for a random modality.
+valuation-random-samples: as many copies, of random samples
+  Sample valuation's number of copies for each modality, but of samples drawn at random.
+joint, same steps: joint concat, as many steps as valuation
+  Joint concat for as many updates as sample-level valuation takes with its copies.
+joint-unimodal, same steps: unimodal losses, as many steps as valuation
+  Joint + unimodal losses for as many updates as sample-level valuation takes with its copies.
 valuation, inputs masked: valuation with masked inputs
   Sample valuation in which a masked modality's input is zero, not its feature.
 valuation, mean filler: valuation with mean features
   Sample valuation in which the mean feature stands for a masked modality, not zero.
 valuation, 0/1 pay-off: valuation with pay-off 0 or 1
   Sample valuation in which a set of modalities that is right is paid 1, whatever its size.
+joint-unimodal, 45 epochs: unimodal losses, three times as long
+  Joint + unimodal losses for 45 epochs in place of 15.
+[boosting]
 boosting: sustained boosting
   A head of its own for each modality, updated in turn; every second epoch the modality that is
   behind gets one more classifier, and all classifiers go on learning.
@@ -62,6 +65,7 @@ smoothing 0: boosting, plain label
   Sustained boosting with smoothing 0: the newest classifier learns the plain label.
 smoothing 1: boosting, full residual label
   Sustained boosting with smoothing 1: what the others know is taken off the label in full.
+[detached]
 detached: detached learning, DI-MML
   Each encoder learns from losses of its own, through its own head and one shared by all, and is
   pulled towards the other on dimensions where that is better; at last a fusion head on top.
@@ -77,30 +81,32 @@ random dimensions: detached, random dimensions
   Detached learning on as many dimensions, drawn at random.
 normalised features: detached, features of length 1
   Detached learning whose contrast compares features of length 1.
+[gap]
 gap: GMM gap loss (our reading)
   Joint + unimodal losses; after a warm-up a mixture of two Gaussians over the modalities' gap tells
   imbalanced samples, whose gap is made smaller, from balanced ones, whose fusion counts more.
 gap, one-sided: gap loss that pulls up only
   The gap loss whose gradient reaches the weaker modality's score alone.
-gap, v1 weights: gap loss, first version's weights
-  The gap loss in which the posterior weighs the penalty alone, as in the paper's first version.
-gap, hard posterior: gap loss, posteriors 0 or 1
-  The gap loss with every posterior rounded.
-gap, permuted posterior: gap loss, posteriors permuted
-  The gap loss with the same posteriors, dealt to the samples at random.
-gap, no warm-up: gap loss from the first epoch
-  The gap loss without a warm-up.
 penalty only: gap penalty alone
   The gap loss with its penalty alone, the same for every sample: no mixture acts.
 shift only: shift term alone
   The gap loss with the pull of imbalanced samples towards the balanced component alone.
 weights only: weights alone
   The gap loss with the weights of the fusion loss alone: neither penalty nor pull.
+gap, permuted posterior: gap loss, posteriors permuted
+  The gap loss with the same posteriors, dealt to the samples at random.
+gap, hard posterior: gap loss, posteriors 0 or 1
+  The gap loss with every posterior rounded.
+gap, v1 weights: gap loss, first version's weights
+  The gap loss in which the posterior weighs the penalty alone, as in the paper's first version.
+gap, no warm-up: gap loss from the first epoch
+  The gap loss without a warm-up.
 purified: fine-tuned on balanced samples
   Joint + unimodal losses whose last two epochs, at a tenth of the rate, see only the samples that
   the mixture calls balanced.
 purified at random: fine-tuned on random samples
   The same last two epochs, on as many samples drawn at random.
+[cal]
 cal: CAL with AIB (our reading)
   Joint + unimodal losses; the modality that contributes more has its encoder accelerated, the one
   that contributes less has its code compressed by a bottleneck.
@@ -128,6 +134,11 @@ cal, beta x 10: CAL, ten times the compression
   CAL with ten times the weight on both divergences.
 cal, beta / 10: CAL, a tenth of the compression
   CAL with a tenth of the weight on both divergences.
+cal, even acceleration: CAL, even acceleration
+  CAL with both encoders accelerated alike; compression goes by contribution.
+cal, even compression: CAL, even compression
+  CAL with both codes compressed alike; acceleration goes by contribution.
+[cal, clipped]
 cal, clipped: CAL, gradients clipped
   CAL with a bound on the norm of the whole gradient.
 bottlenecks, clipped: bottlenecks alone, gradients clipped
@@ -138,10 +149,7 @@ both uniform, clipped: CAL with even contributions, gradients clipped
   CAL in which both modalities count as contributing the same, with the same bound.
 joint-unimodal, clipped: unimodal losses, gradients clipped
   Joint + unimodal losses with the same bound.
-cal, even acceleration: CAL, even acceleration
-  CAL with both encoders accelerated alike; compression goes by contribution.
-cal, even compression: CAL, even compression
-  CAL with both codes compressed alike; acceleration goes by contribution.
+[combinations]
 valuation + unimodal losses: valuation + unimodal losses
   Sample valuation, with a loss for each modality's own logits.
 random copies + unimodal losses: random copies + unimodal losses
@@ -162,13 +170,16 @@ trained with noise: trained with noise
 """
 
 
-def _read(text: str) -> dict[str, tuple[str, str]]:
+def _read(text: str) -> dict[str, dict[str, tuple[str, str]]]:
     found = {}
     for entry in re.split(r"\n(?! )", text.strip()):
         head, *lines = entry.splitlines()
-        row, name = head.split(": ")
-        found[row] = name, " ".join(line.strip() for line in lines)
+        if head.startswith("["):
+            section = found[head.strip("[]")] = {}
+        else:
+            row, name = head.split(": ")
+            section[row] = name, " ".join(line.strip() for line in lines)
     return found
 
 
-DEFINITIONS = _read(_TEXT)  # row -> name, definition
+DEFINITIONS = _read(_TEXT)  # section, by the table -> row -> name, definition

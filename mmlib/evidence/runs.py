@@ -186,11 +186,8 @@ def _key(row: tuple) -> tuple:
 
 
 def _read(path: Path) -> dict[tuple, dict]:
-    return _by_key(pd.read_csv(path)) if path.exists() else {}
-
-
-def _by_key(table: pd.DataFrame) -> dict[tuple, dict]:
-    return {tuple(row[column] for column in KEY): row for row in table.to_dict("records")}
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    return {tuple(row[column] for column in KEY): row for row in rows}
 
 
 def _clean(row: dict) -> dict:

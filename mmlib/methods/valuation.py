@@ -148,8 +148,16 @@ class Valuation(Joint):
 
     def coalitions(self, inputs: Inputs) -> dict[frozenset[str], Tensor]:
         """Fused logits, `(B, K)`, of every non-empty set of modalities, the others masked."""
-        features, sets = self.model.features(inputs), keep_sets(self.model.encoders, inputs)
-        return {c: self.model.classify(features, keep)["fused"] for c, keep in sets.items()}
+        x, sets = self.encode(inputs), keep_sets(self.model.encoders, inputs)
+        return {c: self.classify(x, keep)["fused"] for c, keep in sets.items()}
+
+    def encode(self, inputs: Inputs) -> dict[str, Tensor]:
+        """What is masked: the features."""
+        return self.model.features(inputs)
+
+    def classify(self, x: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Logits of what `encode` gave, with some modalities masked."""
+        return self.model.classify(x, keep)
 
 
 class ModalityValuation(Valuation):

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from mmlib.batches import Inputs, at_once, batches
-from mmlib.methods.shapley import keep_sets
 from mmlib.methods.valuation import Valuation
 
 
@@ -33,74 +32,64 @@ class BinaryPayoff(Valuation):
         return {c: r.float() for c, r in right.items()}
 
 
-class InputsMasked(Valuation):
-    """A masked modality's input is zero, not its feature, for valuation, copies and `predict`
-    alike: rules out that the place of the mask matters."""
+class _Filled(Valuation):
+    """A masked modality is filled in what `encode` gives, for valuation, copies and `predict`."""
 
-    def coalitions(self, inputs: Inputs) -> dict[frozenset[str], Tensor]:
-        sets = keep_sets(self.model.encoders, inputs)
-        return {c: self.model(_filled(inputs, keep, {}))["fused"] for c, keep in sets.items()}
+    fillers: dict[str, Tensor] = {}  # zeros where there is none
 
-    def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
-        return self.model(inputs if keep is None else _filled(inputs, keep, {}))
+    def filled(self, x: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
+        shaped = {m: keep[m].view(-1, *[1] * (x[m].dim() - 1)) for m in x}  # (B,) -> (B, 1, ...)
+        fillers = {m: self.fillers.get(m, x[m].new_zeros(())) for m in x}
+        return {m: torch.where(shaped[m], x[m], fillers[m]) for m in x}
 
     @torch.no_grad()
     def predict(self, inputs: Inputs) -> dict[str, Tensor]:
         self.model.eval()
-        return _alone(self.coalitions(inputs))
+        logits = self.coalitions(inputs)
+        alone = {m: logits[frozenset([m])] for m in self.model.encoders}
+        return alone | {"fused": logits[frozenset(self.model.encoders)]}
 
 
-class MeanFiller(Valuation):
+class InputsMasked(_Filled):
+    """A masked modality's input is zero, not its feature: rules out that the place of the mask
+    matters."""
+
+    def encode(self, inputs: Inputs) -> dict[str, Tensor]:
+        return inputs
+
+    def classify(self, x: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.model(self.filled(x, keep))
+
+    def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
+        return self.model(inputs) if keep is None else self.classify(inputs, keep)
+
+
+class MeanFiller(_Filled):
     """The mean feature over the training data, measured at each valuation, stands where a modality
     is masked, not zero: rules out that it matters that zero is far from every feature."""
 
-    fillers: dict[str, Tensor] = {}
+    def classify(self, x: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.model.classify(self.filled(x, keep))
+
+    def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
+        features = self.model.features(inputs, keep)
+        return self.model.classify(features) if keep is None else self.classify(features, keep)
 
     def valuate(self, index: Tensor) -> dict[str, Tensor]:
         self.measure_fillers()
         return super().valuate(index)
 
+    def predict(self, inputs: Inputs) -> dict[str, Tensor]:
+        if not self.fillers:
+            self.measure_fillers()
+        return super().predict(inputs)
+
     @torch.no_grad()
     def measure_fillers(self) -> None:
         """The mean of each modality's feature, `(d,)`, in evaluation mode."""
         self.model.eval()
-        means: dict[str, Tensor] = {}
+        self.fillers = {}
         read = batches(self.dataset, at_once(self.dataset), device=self.generator.device)
         for inputs, _, _ in read:
             for m, h in self.model.features(inputs).items():
-                means[m] = means.get(m, 0) + h.sum(0) / len(self.dataset)
-        self.fillers = means
-
-    def coalitions(self, inputs: Inputs) -> dict[frozenset[str], Tensor]:
-        h, sets = self.model.features(inputs), keep_sets(self.model.encoders, inputs)
-        return {c: self._classify(h, keep)["fused"] for c, keep in sets.items()}
-
-    def logits(self, inputs: Inputs, keep: dict[str, Tensor] | None) -> dict[str, Tensor]:
-        if keep is None:
-            return self.model(inputs)
-        return self._classify(self.model.features(inputs, keep), keep)
-
-    def _classify(self, h: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
-        return self.model.classify(_filled(h, keep, self.fillers))
-
-    @torch.no_grad()
-    def predict(self, inputs: Inputs) -> dict[str, Tensor]:
-        if not self.fillers:
-            self.measure_fillers()
-        self.model.eval()
-        return _alone(self.coalitions(inputs))
-
-
-def _filled(
-    x: dict[str, Tensor], keep: dict[str, Tensor], fillers: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """`x` with `fillers`, or zeros, in the rows that `keep` masks."""
-    shaped = {m: keep[m].view(-1, *[1] * (x[m].dim() - 1)) for m in x}  # (B,) -> (B, 1, ...)
-    return {m: torch.where(shaped[m], x[m], fillers.get(m, x[m].new_zeros(()))) for m in x}
-
-
-def _alone(coalitions: dict[frozenset[str], Tensor]) -> dict[str, Tensor]:
-    """As logits of a model: those of each modality alone, and of all as `"fused"`."""
-    *_, everything = coalitions.values()
-    alone = {next(iter(c)): z for c, z in coalitions.items() if len(c) == 1}
-    return alone | {"fused": everything}
+                self.fillers[m] = self.fillers.get(m, 0) + h.sum(0) / len(self.dataset)
