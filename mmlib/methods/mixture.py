@@ -23,10 +23,6 @@ class Mixture:
     log_likelihood: float
     count: int
 
-    def log_densities(self, values: Tensor) -> Tensor:
-        """`log(weight_k N(x; mean_k, variance_k))`: `(N,)` to `(N, components)`."""
-        return _log_densities(values.double(), self.means, self.variances, self.weights)
-
     @property
     def bic(self) -> float:
         """Bayesian information criterion, lower is better: `-2 log L + (3 K - 1) log N`."""
@@ -34,7 +30,11 @@ class Mixture:
         return -2 * self.log_likelihood + parameters * math.log(self.count)
 
 
-def _log_densities(x: Tensor, means: Tensor, variances: Tensor, weights: Tensor) -> Tensor:
+def log_densities(x: Tensor, means: Tensor, variances: Tensor, weights: Tensor) -> Tensor:
+    """`log(weight_k N(x; mean_k, variance_k))`: `(N,)` to `(N, components)`, in float64.
+
+    The textbook's; which Gaussians the gap has is our reading.
+    """
     square = (x.unsqueeze(1) - means) ** 2 / variances  # (N,) -> (N, components)
     return weights.log() - 0.5 * (square + (2 * math.pi * variances).log())
 
@@ -68,7 +68,7 @@ def fit_mixture(
     variances = (x.var(correction=0) / components**2).clamp(min=variance_floor).repeat(components)
     before = -math.inf
     for _ in range(iterations):
-        joint = _log_densities(x, means, variances, weights)
+        joint = log_densities(x, means, variances, weights)
         responsibility = joint.softmax(1)  # (N, components)
         mass = responsibility.sum(0).clamp(min=1e-12)
         means = responsibility.T @ x / mass
@@ -80,7 +80,7 @@ def fit_mixture(
         if abs(now - before) < tolerance:
             break
         before = now
-    joint = _log_densities(x, means, variances, weights)
+    joint = log_densities(x, means, variances, weights)
     return Mixture(means, variances, weights, joint.logsumexp(1).sum().item(), len(x))
 
 
@@ -111,7 +111,7 @@ class GapMixture:
         if self.degenerate:
             return torch.zeros_like(gap)
         own = (x.to(gap.device) for x in (self.means, self.variances, self.weights))
-        return _log_densities(values, *own).softmax(1)[:, 1].to(gap.dtype)
+        return log_densities(values, *own).softmax(1)[:, 1].to(gap.dtype)
 
     def values(self, gap: Tensor) -> Tensor:
         """What the mixture is over: the gap's size, or the gap itself where it is `signed`."""
@@ -134,6 +134,6 @@ def fit_gap_mixture(gap: Tensor, signed: bool = False) -> GapMixture:
     degenerate = separation < 1 or two.bic >= one.bic
     bic = {1: one.bic, 2: two.bic}
     places = torch.linspace(values.min().item(), values.max().item(), 201, dtype=means.dtype)
-    rising = _log_densities(places, means, variances, weights).softmax(1)[:, 1].diff() >= -1e-9
+    rising = log_densities(places, means, variances, weights).softmax(1)[:, 1].diff() >= -1e-9
     monotone = bool(rising.all())
     return GapMixture(means, variances, weights, bic, separation, degenerate, monotone, signed)

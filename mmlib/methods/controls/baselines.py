@@ -12,8 +12,9 @@ class ModalityDropout(Joint):
     """Joint training in which some samples have one modality only, drawn anew every epoch.
 
     With probability `rate` a sample loses one of its modalities, each as likely; a lost modality is
-    masked (Neverova et al., "ModDrop", TPAMI 2016). Needs the training data's length. Raises
-    `ValueError` for a rate outside [0, 1] or fewer than two modalities.
+    masked (Neverova et al., "ModDrop", TPAMI 2016). Beside valuation it rules out that it matters
+    whom the masks hit. Needs the training data's length. Raises `ValueError` for a rate outside
+    [0, 1] or fewer than two modalities.
     """
 
     needs_dataset = True

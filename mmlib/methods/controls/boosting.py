@@ -40,7 +40,8 @@ class FixedNumber(Boosting):
 
 
 class ResidualOnly(Boosting):
-    """Of the loss's three terms the newest classifier's against the residual label alone."""
+    """Of the loss's three terms the newest classifier's against the residual label alone: rules out
+    that the other two matter."""
 
     def loss_of(self, stages: list[Tensor], target: Tensor) -> Tensor:
         if len(stages) == 1:
@@ -58,7 +59,7 @@ class AllOnly(Boosting):
 
 class PreviousOnly(Boosting):
     """Of the loss's three terms that of all classifiers but the newest alone, which thus learns
-    once it is no longer the newest."""
+    once it is no longer the newest: rules out that it matters to learn at once."""
 
     def loss_of(self, stages: list[Tensor], target: Tensor) -> Tensor:
         return F.cross_entropy(sum(stages[:-1] or stages), target)

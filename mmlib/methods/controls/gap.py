@@ -10,7 +10,7 @@ from mmlib.training import Plan, cosine_rate
 
 class OneSided(Gap):
     """No gradient of the gap reaches the larger of the two scores, so that only the smaller one is
-    pulled up: rules out that the gain, or the loss, comes from pulling the strong modality down."""
+    pulled up: rules out that it matters that the strong modality is pulled down."""
 
     def gap_of(self, first_logits: Tensor, second_logits: Tensor, target: Tensor) -> Tensor:
         first, second = true_score(first_logits, target), true_score(second_logits, target)
@@ -56,7 +56,7 @@ class PermutedPosterior(Gap):
 
 class Purified(Unweighted):
     """A last stage of `purify_epochs` (2 of 15 by default), at a tenth of the rate and with the
-    plain loss, on the samples whose posterior is below 1/2: the abstract's idea by itself."""
+    plain loss, on the samples whose posterior is below 1/2: a reading of the abstract's idea."""
 
     def __init__(self, model, epochs: int, dataset, purify_epochs: int | None = None, **options):
         super().__init__(model, epochs, dataset, **options)
