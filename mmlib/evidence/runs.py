@@ -67,17 +67,12 @@ def run(
 
     history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
     if weights:
-        trained.optimizer.state.clear()  # momentum is of no use any more
-        with replacing(weights) as beside:
-            torch.save(trained.state_dict(), beside)
-    val = _data("val", scenario, seed)
-    if split == "val":
-        scores = score(trained, train, val) | first
-    else:
-        test = _data("test", scenario, seed)
-        scores = score(trained, train, test, val) | first
+        _keep(trained, weights)
+    splits = ("val",) if split == "val" else ("test", "val")
+    held_out = [_data(name, scenario, seed) for name in splits]
+    scores = score(trained, train, *held_out) | first
     if split == "noise":
-        scores |= under_corruption(trained, test, _corrupted(scenario, seed))
+        scores |= under_corruption(trained, held_out[0], _corrupted(scenario, seed))
     logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
     scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
     if split != "val":  # runs of the tuning stand beside other work; their seconds tell nothing
@@ -85,6 +80,13 @@ def run(
     for cost in ("samples", "looked_at"):
         scores[cost] = sum(row[cost] for row in history)
     return {name: round(float(value), 4) for name, value in scores.items()}
+
+
+def _keep(trained: Method, path: Path) -> None:
+    """Save the state of a trained method, without momentum, which is of no use any more."""
+    trained.optimizer.state.clear()
+    with replacing(path) as beside:
+        torch.save(trained.state_dict(), beside)
 
 
 def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
