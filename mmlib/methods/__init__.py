@@ -17,8 +17,7 @@ from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import ModalityValuation, Valuation
 from mmlib.training import Method
 
-# name on the command line -> model, class, settings; what `controls.CONTROLS` adds has no place
-# there, but `make_method` knows it
+# name on the command line -> model, class, settings; `controls.CONTROLS` names more, not for it
 METHODS = {
     "joint": (ConcatFusion, Joint, {}),
     "joint-unimodal": (ConcatFusion, Joint, {"unimodal_weight": 3.0}),
@@ -53,7 +52,7 @@ def make_method(
     initialisation: str | Mapping[str, str] | None = None,
     **options,
 ) -> Method:
-    """The method of that name over these encoders, on `device`.
+    """The method of that name over these encoders, on `device`; also what `CONTROLS` names.
 
     Heads, and what the method itself draws at random, come from `seed`; the encoders' weights are
     there already (`seeded` seeds them). `dataset` is the training data: methods that plan by its
