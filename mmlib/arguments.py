@@ -1,6 +1,7 @@
 """What is wrong with an argument, in one sentence."""
 
 from collections.abc import Sequence
+from operator import ge, gt, le, lt
 from typing import Any
 
 
@@ -15,4 +16,22 @@ def one_of(name: str, value: Any, known: Sequence) -> Any:
     """`value`, if it is one of `known`; otherwise a `ValueError` that names them."""
     if value not in known:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, known))}")
+    return value
+
+
+def number(
+    name: str,
+    value: float,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> float:
+    """`value`, if it is a number within the limits that are given; otherwise a `ValueError`."""
+    limits = {"above": (above, gt), "of at least": (at_least, ge)}
+    limits |= {"of at most": (at_most, le), "below": (below, lt)}
+    asked = {word: limit for word, limit in limits.items() if limit[0] is not None}
+    if not all(holds(value, limit) for limit, holds in asked.values()):
+        words = " and ".join(f"{word} {limit}" for word, (limit, _) in asked.items())
+        raise ValueError(f"{name} is {value}; give a number {words}")
     return value

@@ -46,8 +46,10 @@ def load_checkpoint(path: str | Path, method) -> list[dict[str, float]]:
         raise
     except Exception as error:
         raise ValueError(f"{path} is damaged or no checkpoint: {error}") from error
-    if saved != type(method).__name__:
-        raise ValueError(f"{path} holds a {saved}, not a {type(method).__name__}; use that method")
+    own = type(method).__name__
+    # a control was once its method with an option; the last two are `Joint` and `object`
+    if saved not in (own, *(kind.__name__ for kind in type(method).__mro__[:-2])):
+        raise ValueError(f"{path} holds a {saved}, not a {own}; use that method")
     try:
         method.load_state_dict(state)
     except Exception as error:  # what passes for a checkpoint may hold anything

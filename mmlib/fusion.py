@@ -2,6 +2,7 @@
 for each modality and `"fused"`."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmlib.parallel import normal_like, sum_over_processes, world_size
@@ -157,6 +158,49 @@ class LateFusion(Fusion):
         """See `Fusion.classify`."""
         logits = {m: head(features[m]) for m, head in self.heads.items()}
         return logits | {"fused": add_kept(logits, keep)}
+
+
+class BoostedFusion(Fusion):
+    """Configurable classifiers: private first layers, one second layer shared by all.
+
+    `z_m = sum over j of Layer2(ReLU(Layer1_m_j(h_m)))`, section "Configurable classifier" of the
+    paper. `hidden` is the width between the layers, half of the first encoder's by default (512 to
+    256 in the paper). Fused logits are `sum over m of weights[m] z_m`, weights 1 by default.
+    """
+
+    def __init__(self, encoders: dict[str, nn.Module], classes: int, hidden: int | None = None):
+        super().__init__(encoders)
+        hidden = hidden or next(iter(encoders.values())).features // 2
+        self.first = nn.ModuleDict(
+            {m: nn.ModuleList([nn.Linear(e.features, hidden)]) for m, e in encoders.items()}
+        )
+        self.second = nn.Linear(hidden, classes)
+        self.weights = dict.fromkeys(encoders, 1.0)
+
+    def stages(self, modality: str, features: Tensor) -> list[Tensor]:
+        """Logits of each classifier of a modality, oldest first: `(B, d)` to `(B, K)` each."""
+        return [self.second(F.relu(first(features))) for first in self.first[modality]]
+
+    def classify(
+        self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """See `Fusion.classify`."""
+        logits = {m: sum(self.stages(m, features[m])) for m in self.encoders}
+        return logits | {"fused": add_kept({m: self.weights[m] * logits[m] for m in logits}, keep)}
+
+    def add_classifier(self, modality: str, generator: torch.Generator) -> nn.Linear:
+        """Give a modality one more first layer (Xavier normal, bias 0); returns it."""
+        if modality not in self.first:
+            raise ValueError(f"modality is {modality!r}; choose one of {', '.join(self.first)}")
+        old = self.first[modality][0]
+        # skip_init: the default initialisation would draw from the global generator
+        new = nn.utils.skip_init(
+            nn.Linear, old.in_features, old.out_features, device=old.weight.device
+        )
+        nn.init.xavier_normal_(new.weight, generator=generator)
+        nn.init.zeros_(new.bias)
+        self.first[modality].append(new)
+        return new
 
 
 def add_kept(parts: dict[str, Tensor], keep: dict[str, Tensor] | None) -> Tensor:

@@ -252,8 +252,8 @@ SUMS = ("joint-unimodal", "ensemble", "ogm-ge", "valuation", "gap", "modality-dr
 
 @pytest.mark.parametrize("name", SUMS)
 def test_parts_of_a_batch_give_the_update_of_the_whole(name, monkeypatch):
-    def certain(gap, signed):
-        found = fit_gap_mixture(gap, signed)
+    def certain(gap):
+        found = fit_gap_mixture(gap)
         found.degenerate = False  # so that the weights of gap, of mean 1 over a batch, act
         return found
 

@@ -1,4 +1,4 @@
-"""What `make tuning` and `make results` run: the grid of options, the controls, the tables."""
+"""What `make tuning` and `make results` run: the grid of options, the arms, the tables."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mmlib.evidence.bench import METHODS
+from mmlib.evidence.definitions import DEFINITIONS
 
 EPOCHS = 15
 SEEDS = range(5)
@@ -82,10 +82,11 @@ GRID |= {
 TUNED_ON = {"cal, clipped": "corrupted"}
 
 
-class Control(NamedTuple):
-    """A row beside a method: what is trained, with whose options, changed how, how many times as
-    long (in which scenario), with which numbers among the options how many times as large, with
-    noise of which severity in half of the training samples (drawn once, each modality's own)."""
+class Arm(NamedTuple):
+    """A row of the tables: what is trained for it, by which method, with whose tuned options,
+    changed how, how many times as long (in which scenario), with which numbers among the options
+    how many times as large, with noise of which severity in half of the training samples (drawn
+    once, each modality's own); and all this in words: its name, its definition."""
 
     method: str
     options_of: str
@@ -93,6 +94,8 @@ class Control(NamedTuple):
     times: float | dict[str, float] = 1
     scale: dict[str, float] = {}
     noise: float = 0
+    name: str = ""
+    definition: str = ""
 
     def options(self, chosen: dict[str, dict]) -> dict:
         """The row's options, from what was `chosen` for each method."""
@@ -105,156 +108,128 @@ class Control(NamedTuple):
         times = self.times[scenario] if isinstance(self.times, dict) else self.times
         return round(times * epochs)
 
+    def built_by(self, options: dict) -> tuple[str, dict]:
+        """The name and options for `make_method`: a `reading` is a class, not an option."""
+        options = dict(options)
+        reading = options.pop("reading", None)
+        return f"{self.method}-{reading}" if reading else self.method, options
+
 
 # times as many updates as joint training: what sample-level valuation takes
 STEPS = {"imbalanced": 1.63, "samplewise": 2.5, "corrupted": 2.08}
+_OFF = {"gap_weight": 0.0, "shift_weight": 0.0}
+_BARE = {"kappa": 0.0, "beta": 0.0}
 
-_PLAIN = {"gap_weight": 0.0, "shift_weight": 0.0, "weights": "none"}
-
-CONTROLS = {
-    "joint-late": Control("joint-late", "joint"),
-    "joint, 30 epochs": Control("joint", "joint", times=2),
-    "ogm-ge-noise": Control("ogm-ge-noise", "ogm-ge", {"alpha": 0.0}),
-    "joint, same steps": Control("joint", "joint", times=STEPS),
-    "joint-unimodal, same steps": Control("joint-unimodal", "joint-unimodal", times=STEPS),
-    "joint-unimodal, 45 epochs": Control("joint-unimodal", "joint-unimodal", times=3),
-    "valuation-random-samples": Control("valuation-random-samples", "valuation"),
-    "valuation-random": Control("valuation-random", "valuation"),
-    "valuation, inputs masked": Control("valuation", "valuation", {"mask": "inputs"}),
-    "valuation, mean filler": Control("valuation", "valuation", {"filler": "mean"}),
-    "valuation, 0/1 pay-off": Control("valuation", "valuation", {"payoff": "binary"}),
-    "base, weak loss x 3": Control(
-        "boosting-base", "base, weak loss x 3", {"loss_weights": {"visual": 3.0}}
+_ARMS = {  # without words; a row that is not here is a method as it is
+    "joint-late": Arm("joint-late", "joint"),
+    "joint, 30 epochs": Arm("joint", "joint", times=2),
+    "ogm-ge-noise": Arm("ogm-ge-noise", "ogm-ge", {"alpha": 0.0}),
+    "joint, same steps": Arm("joint", "joint", times=STEPS),
+    "joint-unimodal, same steps": Arm("joint-unimodal", "joint-unimodal", times=STEPS),
+    "joint-unimodal, 45 epochs": Arm("joint-unimodal", "joint-unimodal", times=3),
+    "valuation-random-samples": Arm("valuation-random-samples", "valuation"),
+    "valuation-random": Arm("valuation-random", "valuation"),
+    "valuation, inputs masked": Arm("valuation-inputs", "valuation"),
+    "valuation, mean filler": Arm("valuation-mean", "valuation"),
+    "valuation, 0/1 pay-off": Arm("valuation-binary", "valuation"),
+    "base, weak loss x 3": Arm(
+        "boosting-heavier", "base, weak loss x 3", {"loss_weights": {"visual": 3.0}}
     ),
-    "fixed number": Control("boosting-base", "fixed number", {"start": {"visual": 9}}),
-    "boosting-frozen": Control("boosting-frozen", "boosting"),
-    "residual only": Control("boosting", "boosting", {"terms": ["residual"]}),
-    "all only": Control("boosting", "boosting", {"terms": ["all"]}),
-    "previous only": Control("boosting", "boosting", {"terms": ["previous"]}),
-    "smoothing 0": Control("boosting", "boosting", {"smoothing": 0.0}),
-    "smoothing 1": Control("boosting", "boosting", {"smoothing": 1.0}),
-    "isolated": Control("detached", "detached", {"shared_weight": 0.0, "duc_weight": 0.0}),
-    "no contrast": Control("detached", "detached", {"duc_weight": 0.0}),
-    "no shared head": Control("detached", "detached", {"shared_weight": 0.0}),
-    "permuted labels": Control("detached", "detached", {"dimensions": "permuted"}),
-    "random dimensions": Control("detached", "detached", {"dimensions": "random"}),
-    "normalised features": Control("detached", "normalised features", {"normalise": True}),
-    "gap, one-sided": Control("gap", "gap, one-sided", {"one_sided": True}),
-    "gap, v1 weights": Control("gap", "gap", {"weights": "v1"}),
-    "gap, hard posterior": Control("gap", "gap", {"posterior": "hard"}),
-    "gap, permuted posterior": Control("gap", "gap", {"posterior": "permuted"}),
-    "gap, no warm-up": Control("gap", "gap", {"warmup": 0}),
-    "penalty only": Control("gap", "penalty only", {"shift_weight": 0.0, "weights": "none"}),
-    "shift only": Control("gap", "gap", {"gap_weight": 0.0, "weights": "none"}),
-    "weights only": Control("gap", "gap", {"gap_weight": 0.0, "shift_weight": 0.0}),
-    "purified": Control("gap", "joint-unimodal", _PLAIN | {"purify": "posterior"}),
-    "purified at random": Control("gap", "joint-unimodal", _PLAIN | {"purify": "random"}),
-    "bottlenecks, no more": Control("cal", "cal", {"acceleration": "none", "compression": "none"}),
-    "acceleration only": Control("cal", "cal", {"compression": "none"}),
-    "uniform acceleration": Control(
-        "cal", "cal", {"acceleration": "uniform", "compression": "none"}
-    ),
-    "inverse acceleration": Control(
-        "cal", "cal", {"acceleration": "inverse", "compression": "none"}
-    ),
-    "compression only": Control("cal", "cal", {"acceleration": "none"}),
-    "uniform compression": Control(
-        "cal", "cal", {"acceleration": "none", "compression": "uniform"}
-    ),
-    "both uniform": Control("cal", "cal", {"acceleration": "uniform", "compression": "uniform"}),
-    "cal, no information": Control("cal", "cal", {"alpha": 0.0}),
-    "cal, no confidence": Control("cal", "cal", {"alpha": 1.0}),
-    "cal, swapped": Control("cal", "cal", {"swap": True}),
-    "cal, beta x 10": Control("cal", "cal", scale={"beta": 10.0}),
-    "cal, beta / 10": Control("cal", "cal", scale={"beta": 0.1}),
-    "cal, clipped": Control("cal", "cal, clipped"),
-    "bottlenecks, clipped": Control(
-        "cal", "cal, clipped", {"acceleration": "none", "compression": "none"}
-    ),
-    "uniform compression, clipped": Control(
-        "cal", "cal, clipped", {"acceleration": "none", "compression": "uniform"}
-    ),
-    "both uniform, clipped": Control(
-        "cal", "cal, clipped", {"acceleration": "uniform", "compression": "uniform"}
-    ),
-    "joint-unimodal, clipped": Control("joint-unimodal", "joint-unimodal", {"clip": 5.0}),
-    "cal, even acceleration": Control("cal", "cal", {"acceleration": "uniform"}),
-    "cal, even compression": Control("cal", "cal", {"compression": "uniform"}),
-    "valuation + unimodal losses": Control("valuation", "valuation + unimodal losses"),
-    "random copies + unimodal losses": Control(
+    "fixed number": Arm("boosting-fixed", "fixed number", {"start": {"visual": 9}}),
+    "boosting-frozen": Arm("boosting-frozen", "boosting"),
+    "residual only": Arm("boosting-residual", "boosting"),
+    "all only": Arm("boosting-all", "boosting"),
+    "previous only": Arm("boosting-previous", "boosting"),
+    "smoothing 0": Arm("boosting", "boosting", {"smoothing": 0.0}),
+    "smoothing 1": Arm("boosting", "boosting", {"smoothing": 1.0}),
+    "isolated": Arm("detached", "detached", {"shared_weight": 0.0, "duc_weight": 0.0}),
+    "no contrast": Arm("detached", "detached", {"duc_weight": 0.0}),
+    "no shared head": Arm("detached", "detached", {"shared_weight": 0.0}),
+    "permuted labels": Arm("detached-permuted", "detached"),
+    "random dimensions": Arm("detached-random", "detached"),
+    "normalised features": Arm("detached-normalised", "normalised features"),
+    "gap, one-sided": Arm("gap-one-sided", "gap, one-sided"),
+    "gap, v1 weights": Arm("gap-v1", "gap"),
+    "gap, hard posterior": Arm("gap-hard", "gap"),
+    "gap, permuted posterior": Arm("gap-permuted", "gap"),
+    "gap, no warm-up": Arm("gap", "gap", {"warmup": 0}),
+    "penalty only": Arm("gap-unweighted", "penalty only", {"shift_weight": 0.0}),
+    "shift only": Arm("gap-unweighted", "gap", {"gap_weight": 0.0}),
+    "weights only": Arm("gap", "gap", _OFF),
+    "purified": Arm("gap-purified", "joint-unimodal", _OFF),
+    "purified at random": Arm("gap-purified-random", "joint-unimodal", _OFF),
+    "bottlenecks, no more": Arm("cal", "cal", _BARE),
+    "acceleration only": Arm("cal", "cal", {"beta": 0.0}),
+    "uniform acceleration": Arm("cal-even-acceleration", "cal", {"beta": 0.0}),
+    "inverse acceleration": Arm("cal-inverse-acceleration", "cal", {"beta": 0.0}),
+    "compression only": Arm("cal", "cal", {"kappa": 0.0}),
+    "uniform compression": Arm("cal-even-compression", "cal", {"kappa": 0.0}),
+    "both uniform": Arm("cal-even", "cal"),
+    "cal, no information": Arm("cal", "cal", {"alpha": 0.0}),
+    "cal, no confidence": Arm("cal", "cal", {"alpha": 1.0}),
+    "cal, swapped": Arm("cal-swapped", "cal"),
+    "cal, beta x 10": Arm("cal", "cal", scale={"beta": 10.0}),
+    "cal, beta / 10": Arm("cal", "cal", scale={"beta": 0.1}),
+    "cal, clipped": Arm("cal", "cal, clipped"),
+    "bottlenecks, clipped": Arm("cal", "cal, clipped", _BARE),
+    "uniform compression, clipped": Arm("cal-even-compression", "cal, clipped", {"kappa": 0.0}),
+    "both uniform, clipped": Arm("cal-even", "cal, clipped"),
+    "joint-unimodal, clipped": Arm("joint-unimodal", "joint-unimodal", {"clip": 5.0}),
+    "cal, even acceleration": Arm("cal-even-acceleration", "cal"),
+    "cal, even compression": Arm("cal-even-compression", "cal"),
+    "valuation + unimodal losses": Arm("valuation", "valuation + unimodal losses"),
+    "random copies + unimodal losses": Arm(
         "valuation-random-samples", "valuation + unimodal losses"
     ),
-    "two networks + unimodal losses": Control("joint-late", "two networks + unimodal losses"),
-    "two networks + gap loss": Control("gap-late", "two networks + gap loss"),
-    "two networks, permuted posterior": Control(
-        "gap-late", "two networks + gap loss", {"posterior": "permuted"}
-    ),
-    "dropout + unimodal losses": Control("modality-dropout", "dropout + unimodal losses"),
-    "modality-dropout": Control("modality-dropout", "joint-unimodal"),
-    "trained with noise": Control("joint-unimodal", "joint-unimodal", noise=10),
+    "two networks + unimodal losses": Arm("joint-late", "two networks + unimodal losses"),
+    "two networks + gap loss": Arm("gap-late", "two networks + gap loss"),
+    "two networks, permuted posterior": Arm("gap-late-permuted", "two networks + gap loss"),
+    "dropout + unimodal losses": Arm("modality-dropout", "dropout + unimodal losses"),
+    "modality-dropout": Arm("modality-dropout", "joint-unimodal"),
+    "trained with noise": Arm("joint-unimodal", "joint-unimodal", noise=10),
+}
+ARMS = {
+    row: _ARMS.get(row, Arm(row, row))._replace(name=name, definition=definition)
+    for section in DEFINITIONS.values()
+    for row, (name, definition) in section.items()
 }
 
-_BASELINES = ("joint", "joint-unimodal", "ensemble", "ogm-ge")
-_BASELINES += ("joint-late", "joint, 30 epochs", "ogm-ge-noise")
-_REFERENCES = ("joint", "joint-unimodal", "ensemble")
-_BY_COPIES = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
-_BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
-_VALUATION = (*_BY_COPIES, "valuation, inputs masked", "valuation, mean filler")
-_VALUATION += ("valuation, 0/1 pay-off", "joint-unimodal, 45 epochs")
-_BOOSTING = ("boosting", "boosting-base", "base, weak loss x 3", "fixed number")
-_BOOSTING += ("boosting-frozen", "residual only", "all only", "previous only")
-_BOOSTING += ("smoothing 0", "smoothing 1")
-_DETACHED = ("detached", "isolated", "no contrast", "no shared head")
-_DETACHED += ("permuted labels", "random dimensions", "normalised features")
-_GAP = ("gap", "gap, one-sided", "penalty only", "shift only", "weights only")
-_GAP += ("gap, permuted posterior", "gap, hard posterior", "gap, v1 weights")
-_GAP += ("gap, no warm-up", "purified", "purified at random")
-_CAL = ("cal", "bottlenecks, no more", "acceleration only", "uniform acceleration")
-_CAL += ("inverse acceleration", "compression only", "uniform compression", "both uniform")
-_CAL += ("cal, no information", "cal, no confidence", "cal, swapped")
-_CAL += ("cal, beta x 10", "cal, beta / 10", "cal, even acceleration")
-_CAL += ("cal, even compression",)
-_CLIPPED = ("cal, clipped", "bottlenecks, clipped", "uniform compression, clipped")
-_CLIPPED += ("both uniform, clipped", "joint-unimodal, clipped")
-_COMBINED = ("valuation + unimodal losses", "random copies + unimodal losses")
-_COMBINED += ("two networks + unimodal losses", "two networks + gap loss")
-_COMBINED += ("two networks, permuted posterior", "dropout + unimodal losses")
-_METHODS = (*_BASELINES[:4], "valuation", "boosting", "detached", "gap", "cal")
+_ROWS = {section: tuple(rows) for section, rows in DEFINITIONS.items()}
+_METHODS = (*_ROWS["baselines"][:4], "valuation", "boosting", "detached", "gap", "cal")
 KEPT = (*_METHODS, "both uniform", "modality-dropout", "trained with noise")  # in assets/weights
-_BENCH = (*METHODS, *(control[0] for control in METHODS.values() if control))
+BENCH = dict.fromkeys((*_METHODS, "valuation + unimodal losses"), None) | {  # its cheapest control
+    "ogm-ge": "ogm-ge-noise",
+    "valuation": "valuation-random",
+    "boosting": "base, weak loss x 3",
+    "detached": "isolated",
+    "gap": "gap, permuted posterior",
+    "cal": "both uniform",
+    "valuation + unimodal losses": "random copies + unimodal losses",
+}
+_REFERENCES = ("joint", "joint-unimodal", "ensemble")
 TABLES = {  # file -> scenario -> what is trained there
     # first: the other tables take from it what it says of clean data
-    "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *_BENCH)))},
-    "baselines": {
-        "imbalanced": _BASELINES,
-        "corrupted": _BASELINES,
-        "balanced": _REFERENCES,
-        "flipped": _REFERENCES,
-    },
+    "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *BENCH, *filter(None, BENCH.values()))))},
+    "baselines": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["baselines"])
+    | dict.fromkeys(("balanced", "flipped"), _REFERENCES),
     "valuation": {
-        "imbalanced": _VALUATION,
-        "corrupted": (*_REFERENCES, *_VALUATION),
-        "samplewise": (*_REFERENCES, *_BY_COPIES),
+        "imbalanced": _ROWS["valuation"],
+        "corrupted": (*_REFERENCES, *_ROWS["valuation"]),
+        "samplewise": (*_REFERENCES, *_ROWS["valuation"][:6]),
     },
-    "boosting": {"imbalanced": _BOOSTING, "corrupted": _BOOSTING},
-    "detached": {
-        "imbalanced": _DETACHED,
-        "corrupted": _DETACHED,
-        "balanced": ("detached",),
-    },
-    "gap": {
-        "imbalanced": ("joint-unimodal", *_GAP),
-        "corrupted": ("joint-unimodal", *_GAP),
-    },
+    "boosting": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["boosting"]),
+    "detached": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["detached"])
+    | {"balanced": ("detached",)},
+    "gap": dict.fromkeys(("imbalanced", "corrupted"), ("joint-unimodal", *_ROWS["gap"])),
     "cal": {
-        "imbalanced": _CAL,
-        "corrupted": (*_CAL, *_CLIPPED),
+        "imbalanced": _ROWS["cal"],
+        "corrupted": (*_ROWS["cal"], *_ROWS["cal, clipped"]),
         "flipped": ("cal",),
         "balanced": ("cal",),
     },
     "combinations": {
-        "imbalanced": _COMBINED,
-        "corrupted": (*_COMBINED, "modality-dropout", "trained with noise"),
+        "imbalanced": _ROWS["combinations"][:6],
+        "corrupted": (*_ROWS["combinations"][:6], "modality-dropout", "trained with noise"),
     },
 }
 

@@ -5,37 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
+from mmlib.evidence.arms import ARMS, BENCH
 from mmlib.files import replacing, write_text
 
 TEST_TABLES = ("baselines", "valuation", "boosting", "detached", "gap", "cal", "combinations")
-# method -> its cheapest control, and what that control takes away
-METHODS = {
-    "joint": None,
-    "joint-unimodal": None,
-    "ensemble": None,
-    "ogm-ge": ("ogm-ge-noise", "its noise alone"),
-    "valuation": ("valuation-random", "as many copies, at random"),
-    "boosting": ("base, weak loss x 3", "one classifier, a heavier loss"),
-    "detached": ("isolated", "no shared head, no contrast"),
-    "gap": ("gap, permuted posterior", "posteriors permuted"),
-    "cal": ("both uniform", "W even"),
-    "valuation + unimodal losses": (
-        "random copies + unimodal losses",
-        "as many copies, at random",
-    ),
-}
-LABELS = {
-    "joint": "joint concat",
-    "joint-unimodal": "joint + unimodal losses",
-    "ensemble": "two networks, logits added",
-    "ogm-ge": "OGM-GE",
-    "valuation": "sample valuation",
-    "boosting": "sustained boosting",
-    "detached": "detached learning, DI-MML",
-    "gap": "GMM gap loss (our reading)",
-    "cal": "CAL with AIB (our reading)",
-    "valuation + unimodal losses": "valuation + unimodal losses",  # the best pair on validation
-}
 START, END = "<!-- bench: written by make results -->", "<!-- end of bench -->"
 NOISES = ("visual gaussian", "visual salt-and-pepper", "audio white-noise", "both noisy")
 
@@ -71,7 +44,7 @@ def bench(folder: Path) -> pd.DataFrame:
         found = clean[(clean["method"] == method) & (clean["scenario"] == scenario)]
         return found.set_index("seed")[column].sort_index()
 
-    def row(method: str, name: str, control: bool) -> dict:
+    def row(method: str, control: bool) -> dict:
         fused, joint = cells(method, "fused"), cells("joint", "fused")
         over, low, high = paired_interval(fused, joint)
         visits = cells(method, "samples").mean() / cells("joint", "samples").mean()
@@ -81,13 +54,14 @@ def bench(folder: Path) -> pd.DataFrame:
         found |= {"corrupted": cells(method, "fused", "corrupted").mean()}
         found |= {"drop": lost[method].mean() if method in lost else float("nan")}
         found = {key: 100 * value for key, value in found.items()}
+        name = ARMS[method].name
         return {"method": method, "name": name, "control": control, **found, "visits": visits}
 
     rows = []
-    for method, control in METHODS.items():
-        rows.append(row(method, LABELS[method], False))
+    for method, control in BENCH.items():
+        rows.append(row(method, False))
         if control:
-            rows.append(row(control[0], control[1], True))
+            rows.append(row(control, True))
     return pd.DataFrame(rows).set_index("method")
 
 
@@ -113,7 +87,7 @@ def draw_bench(table: pd.DataFrame, path: Path) -> None:
 
     set_style()
     table = table.drop(index="joint")
-    figure, axes = plt.subplots(1, 2, figsize=(9.5, 5.2), sharey=True, width_ratios=[1.6, 1])
+    figure, axes = plt.subplots(1, 2, figsize=(10, 5.2), sharey=True, width_ratios=[1.6, 1])
     for y, (_, row) in enumerate(table.iterrows()):
         color, size = ("0.6", 5) if row["control"] else ("C0", 8)
         interval = [[row["over"] - row["low"]], [row["high"] - row["over"]]]

@@ -26,7 +26,7 @@ from mmlib.data.corruptions import corrupt
 from mmlib.devices import seeded, usable_cores, use_threads
 from mmlib.encoders import SmallCNN
 from mmlib.evidence import arms
-from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, Control, chosen_options, points
+from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options, points
 from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
 from mmlib.evidence.robustness import CONDITIONS, corrupted_sets, under_corruption
 from mmlib.evidence.scoring import of_first_mixture, score
@@ -55,8 +55,8 @@ def run(
     under names that have a space. The trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed)
-    if method in arms.CONTROLS and arms.CONTROLS[method].noise:
-        train = _with_noise(train, arms.CONTROLS[method].noise, seed)
+    if arms.ARMS[method].noise:
+        train = _with_noise(train, arms.ARMS[method].noise, seed)
     trained = _untrained(method, train, seed, options, epochs)
     first: dict[str, float] = {}
 
@@ -67,17 +67,12 @@ def run(
 
     history = fit(trained, train, epochs, seed=seed, progress=False, evaluate=watch)
     if weights:
-        trained.optimizer.state.clear()  # momentum is of no use any more
-        with replacing(weights) as beside:
-            torch.save(trained.state_dict(), beside)
-    val = _data("val", scenario, seed)
-    if split == "val":
-        scores = score(trained, train, val) | first
-    else:
-        test = _data("test", scenario, seed)
-        scores = score(trained, train, test, val) | first
+        _keep(trained, weights)
+    splits = ("val",) if split == "val" else ("test", "val")
+    held_out = [_data(name, scenario, seed) for name in splits]
+    scores = score(trained, train, *held_out) | first
     if split == "noise":
-        scores |= under_corruption(trained, test, _corrupted(scenario, seed))
+        scores |= under_corruption(trained, held_out[0], _corrupted(scenario, seed))
     logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
     scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
     if split != "val":  # runs of the tuning stand beside other work; their seconds tell nothing
@@ -87,10 +82,17 @@ def run(
     return {name: round(float(value), 4) for name, value in scores.items()}
 
 
+def _keep(trained: Method, path: Path) -> None:
+    """Save the state of a trained method, without momentum, which is of no use any more."""
+    trained.optimizer.state.clear()
+    with replacing(path) as beside:
+        torch.save(trained.state_dict(), beside)
+
+
 def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
-    name = arms.CONTROLS[method].method if method in arms.CONTROLS else method
+    name, options = arms.ARMS[method].built_by(options)
     classes = len(train.classes)
     return make_method(name, encoders, classes, epochs, seed, dataset=train, **options)
 
@@ -102,7 +104,7 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     `ValueError` for a method that is not in `arms.KEPT`, `FileNotFoundError` if there is no file.
     """
     one_of("method", method, arms.KEPT)
-    options = arms.CONTROLS.get(method, Control(method, method)).options(chosen_options(folder))
+    options = arms.ARMS[method].options(chosen_options(folder))
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(_weights(folder, method), weights_only=True))
     return found
@@ -142,9 +144,8 @@ def write_tuning(
     """
     grid = []
     for method, grids in arms.GRID.items():
-        change = arms.CONTROLS[method].change if method in arms.CONTROLS else {}
+        change, scenario = arms.ARMS[method].change, arms.TUNED_ON.get(method, "imbalanced")
         for point in points(grids):
-            scenario = arms.TUNED_ON.get(method, "imbalanced")
             grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
     _complete(folder, {"tuning": grid}, processes)
 
@@ -162,10 +163,9 @@ def write_tables(
     wanted = {}
     for name, scenarios in arms.TABLES.items():
         wanted[name] = [
-            (scenario, method, control.epochs(scenario, epochs), control.options(chosen), seed)
+            (scenario, method, arm.epochs(scenario, epochs), arm.options(chosen), seed)
             for scenario, methods in scenarios.items()
-            for method in methods
-            for control in [arms.CONTROLS.get(method, Control(method, method))]
+            for method, arm in ((method, arms.ARMS[method]) for method in methods)
             for seed in seeds
         ]
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
@@ -188,11 +188,8 @@ def _key(row: tuple) -> tuple:
 
 
 def _read(path: Path) -> dict[tuple, dict]:
-    return _by_key(pd.read_csv(path)) if path.exists() else {}
-
-
-def _by_key(table: pd.DataFrame) -> dict[tuple, dict]:
-    return {tuple(row[column] for column in KEY): row for row in table.to_dict("records")}
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    return {tuple(row[column] for column in KEY): row for row in rows}
 
 
 def _clean(row: dict) -> dict:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmlib.data import AVDigits
 from mmlib.evaluation import accuracy, collect, macro_f1, probe_encoders
 from mmlib.methods.cal import sample_weights
+from mmlib.methods.controls.gap import HardPosterior, PermutedPosterior, Purified
 from mmlib.methods.detached import Detached, certainty_weights, separability
 from mmlib.methods.gap import Gap, fit_gap_mixture, modality_gap
 from mmlib.methods.valuation import contributions
@@ -34,7 +35,7 @@ def score(method: Method, train: AVDigits, held_out: AVDigits, val: AVDigits | N
     if isinstance(method, Detached):
         scores |= of_heads(method.model, val, held_out)
         scores |= of_dimensions(method, train)
-    if isinstance(method, Gap) and method.kept is not None:
+    if isinstance(method, Purified) and method.kept is not None:
         shares = train.target[method.kept].bincount() / train.target.bincount()
         scores |= {"kept": len(method.kept) / len(train), "kept_least": shares.min()}
     return scores
@@ -132,7 +133,7 @@ def of_first_mixture(method: Gap, train: AVDigits) -> dict[str, float]:
         "first_bic": mixture.bic[1] - mixture.bic[2],
         "first_monotone": mixture.monotone,
     }
-    if ruined.any() and method.kind == "soft":
+    if ruined.any() and not isinstance(method, HardPosterior | PermutedPosterior):
         scores["auc_first"] = roc_auc_score(ruined, method.posterior)
     return scores
 

@@ -8,21 +8,23 @@ from torch import nn
 from mmlib.devices import seeded
 from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
 from mmlib.initialisation import initialise
-from mmlib.methods.baselines import OGMGE, Ensemble, Joint, ModalityDropout
+from mmlib.methods import controls
+from mmlib.methods.baselines import OGMGE, Ensemble, Joint
 from mmlib.methods.boosting import BoostedFusion, Boosting
 from mmlib.methods.cal import CAL
 from mmlib.methods.detached import Detached, DetachedFusion
 from mmlib.methods.gap import Gap
-from mmlib.methods.valuation import Valuation
+from mmlib.methods.valuation import ModalityValuation, Valuation
 from mmlib.training import Method
 
+# name on the command line -> model, class, settings; `controls.CONTROLS` names more, not for it
 METHODS = {
     "joint": (ConcatFusion, Joint, {}),
     "joint-unimodal": (ConcatFusion, Joint, {"unimodal_weight": 3.0}),
     "ensemble": (LateFusion, Ensemble, {}),
     "ogm-ge": (ConcatFusion, OGMGE, {}),
     "valuation": (ConcatFusion, Valuation, {}),
-    "valuation-modality": (ConcatFusion, Valuation, {"level": "modality"}),
+    "valuation-modality": (ConcatFusion, ModalityValuation, {}),
     "boosting": (BoostedFusion, Boosting, {}),
     "detached": (DetachedFusion, Detached, {}),
     "gap": (ConcatFusion, Gap, {}),
@@ -30,12 +32,12 @@ METHODS = {
     # controls
     "joint-late": (LateFusion, Joint, {}),
     "gap-late": (LateFusion, Gap, {}),
-    "modality-dropout": (ConcatFusion, ModalityDropout, {}),
+    "modality-dropout": (ConcatFusion, controls.baselines.ModalityDropout, {}),
     "ogm-ge-noise": (ConcatFusion, OGMGE, {"alpha": 0.0}),
-    "valuation-random-samples": (ConcatFusion, Valuation, {"level": "random-samples"}),
-    "valuation-random": (ConcatFusion, Valuation, {"level": "random"}),
+    "valuation-random-samples": (ConcatFusion, controls.valuation.RandomSamples, {}),
+    "valuation-random": (ConcatFusion, controls.valuation.RandomCopies, {}),
     "boosting-base": (BoostedFusion, Boosting, {"every": None}),
-    "boosting-frozen": (BoostedFusion, Boosting, {"train_new": False}),
+    "boosting-frozen": (BoostedFusion, controls.boosting.Frozen, {}),
 }
 
 
@@ -50,7 +52,7 @@ def make_method(
     initialisation: str | Mapping[str, str] | None = None,
     **options,
 ) -> Method:
-    """The method of that name over these encoders, on `device`.
+    """The method of that name over these encoders, on `device`; also what `CONTROLS` names.
 
     Heads, and what the method itself draws at random, come from `seed`; the encoders' weights are
     there already (`seeded` seeds them). `dataset` is the training data: methods that plan by its
@@ -59,9 +61,9 @@ def make_method(
     go to the method's class (`lr`, `alpha`...). `gap` and `cal` are our reading of their papers'
     abstracts. Raises `ValueError` for an unknown name or a data set that is needed and not given.
     """
-    if name not in METHODS:
+    if name not in METHODS | controls.CONTROLS:
         raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")
-    fusion, method, settings = METHODS[name]
+    fusion, method, settings = (METHODS | controls.CONTROLS)[name]
     if getattr(method, "needs_dataset", False):
         if dataset is None:
             raise ValueError(f"{name} plans by the training samples; give make_method a dataset")

@@ -7,13 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.arguments import number, whole_number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits
-from mmlib.fusion import Fusion, add_kept
-from mmlib.methods.baselines import Joint
+from mmlib.fusion import BoostedFusion
+from mmlib.methods.joint import Joint
 from mmlib.parallel import average_gradients, sum_over_processes
 
-TERMS = ("residual", "all", "previous")
+__all__ = ["BoostedFusion", "Boosting", "boosting_loss", "residual_loss", "weaker_modality"]
 
 
 def residual_loss(
@@ -33,36 +34,23 @@ def residual_loss(
     return ((1 - smoothing * q) * F.cross_entropy(new_logits, target, reduction="none")).mean()
 
 
-def boosting_loss(
-    stage_logits: Sequence[Tensor],
-    target: Tensor,
-    smoothing: float,
-    terms: Sequence[str] = TERMS,
-) -> Tensor:
+def boosting_loss(stage_logits: Sequence[Tensor], target: Tensor, smoothing: float) -> Tensor:
     """Loss of one modality's classifiers, oldest first, each `(B, K)`; a scalar (eq. 5).
 
-    Residual loss of the newest + cross-entropy of the sum of all + of the sum without the newest;
-    `terms` names which of the three to add. One classifier gives plain cross-entropy, whatever the
-    terms; with `"previous"` alone the newest learns once it is no longer the newest. Raises
-    `ValueError` for no classifier, an unknown term, or what `residual_loss` refuses.
+    Residual loss of the newest + cross-entropy of the sum of all + of the sum without the newest.
+    One classifier gives plain cross-entropy. Raises `ValueError` for no classifier, or what
+    `residual_loss` refuses.
     """
     _check_smoothing(smoothing)
-    if not stage_logits or not terms or set(terms) - set(TERMS):
-        raise ValueError(
-            f"{len(stage_logits)} classifiers and terms {tuple(terms)}; give the logits of at "
-            f"least one classifier and one or more of {', '.join(TERMS)}"
-        )
+    if not stage_logits:
+        raise ValueError("stage_logits is empty; give the logits of at least one classifier")
     everything = sum(stage_logits)
     check_logits(everything, target)
     if len(stage_logits) == 1:
         return F.cross_entropy(everything, target)
     new, previous = stage_logits[-1], sum(stage_logits[:-1])
-    losses = {
-        "residual": lambda: residual_loss(new, previous, target, smoothing),
-        "all": lambda: F.cross_entropy(everything, target),
-        "previous": lambda: F.cross_entropy(previous, target),
-    }
-    return sum(losses[term]() for term in terms)
+    residual = residual_loss(new, previous, target, smoothing)
+    return residual + F.cross_entropy(everything, target) + F.cross_entropy(previous, target)
 
 
 def weaker_modality(scores: Mapping[str, float], dead_zone: float = 0.01) -> str | None:
@@ -86,64 +74,18 @@ def weaker_modality(scores: Mapping[str, float], dead_zone: float = 0.01) -> str
 
 
 def _check_smoothing(smoothing: float) -> None:
-    if not 0 <= smoothing <= 1:
-        raise ValueError(f"smoothing is {smoothing}; give a number in [0, 1] (the paper's lambda)")
-
-
-class BoostedFusion(Fusion):
-    """Configurable classifiers: private first layers, one second layer shared by all.
-
-    `z_m = sum over j of Layer2(ReLU(Layer1_m_j(h_m)))`, section "Configurable classifier" of the
-    paper. `hidden` is the width between the layers, half of the first encoder's by default (512 to
-    256 in the paper). Fused logits are `sum over m of weights[m] z_m`, weights 1 by default.
-    """
-
-    def __init__(self, encoders: dict[str, nn.Module], classes: int, hidden: int | None = None):
-        super().__init__(encoders)
-        hidden = hidden or next(iter(encoders.values())).features // 2
-        self.first = nn.ModuleDict(
-            {m: nn.ModuleList([nn.Linear(e.features, hidden)]) for m, e in encoders.items()}
-        )
-        self.second = nn.Linear(hidden, classes)
-        self.weights = dict.fromkeys(encoders, 1.0)
-
-    def stages(self, modality: str, features: Tensor) -> list[Tensor]:
-        """Logits of each classifier of a modality, oldest first: `(B, d)` to `(B, K)` each."""
-        return [self.second(F.relu(first(features))) for first in self.first[modality]]
-
-    def classify(
-        self, features: dict[str, Tensor], keep: dict[str, Tensor] | None = None
-    ) -> dict[str, Tensor]:
-        """See `Fusion.classify`."""
-        logits = {m: sum(self.stages(m, features[m])) for m in self.encoders}
-        return logits | {"fused": add_kept({m: self.weights[m] * logits[m] for m in logits}, keep)}
-
-    def add_classifier(self, modality: str, generator: torch.Generator) -> nn.Linear:
-        """Give a modality one more first layer (Xavier normal, bias 0); returns it."""
-        if modality not in self.first:
-            raise ValueError(f"modality is {modality!r}; choose one of {', '.join(self.first)}")
-        old = self.first[modality][0]
-        # skip_init: the default initialisation would draw from the global generator
-        new = nn.utils.skip_init(
-            nn.Linear, old.in_features, old.out_features, device=old.weight.device
-        )
-        nn.init.xavier_normal_(new.weight, generator=generator)
-        nn.init.zeros_(new.bias)
-        self.first[modality].append(new)
-        return new
+    number("smoothing", smoothing, at_least=0, at_most=1)
 
 
 class Boosting(Joint):
     """One update for each modality in turn, and from time to time a classifier for the weaker.
 
     After the first epoch and then every `every` epochs (`None`: never, the base of the method) the
-    modality that `weaker_modality` names gets a classifier. `start` gives the number of classifiers
-    to begin with. `train_new=False` leaves added classifiers at their random start, as the released
-    code does. `loss_weights` multiplies a modality's loss (not what is logged of it);
-    `fusion_weights` its logits in the sum (the released code has 0.4 for sound, 0.6 for picture).
-    The code's first upload (966dbf5) multiplies the logits of added classifiers by a learned gate;
-    paper, later code (841d079) and this class have none. Other arguments as in `boosting_loss`,
-    `weaker_modality` and `Joint`. Raises `ValueError` for an `every` below 1.
+    modality that `weaker_modality` names gets a classifier. `fusion_weights` multiplies logits of
+    modalities in the sum (the released code has 0.4 for sound, 0.6 for picture). The code's first
+    upload (966dbf5) multiplies the logits of added classifiers by a learned gate; paper, later code
+    (841d079) and this class have none. Other arguments as in `boosting_loss`, `weaker_modality` and
+    `Joint`. Raises `ValueError` for an `every` below 1.
     """
 
     undivided = "updates the modalities in turn from one pass over the batch"
@@ -155,26 +97,17 @@ class Boosting(Joint):
         smoothing: float = 0.5,
         every: int | None = 2,
         dead_zone: float = 0.01,
-        terms: Sequence[str] = TERMS,
-        train_new: bool = True,
-        start: Mapping[str, int] | None = None,
-        loss_weights: Mapping[str, float] | None = None,
         fusion_weights: Mapping[str, float] | None = None,
         **options,
     ):
         super().__init__(model, epochs, **options)
         _check_smoothing(smoothing)
-        if every is not None and every < 1:
-            raise ValueError(f"every is {every}; give epochs between checks, or None for none")
+        if every is not None:
+            whole_number("every", every, at_least=1)
         self.smoothing, self.every, self.dead_zone = smoothing, every, dead_zone
-        self.terms, self.train_new = tuple(terms), train_new
-        self.loss_weights = dict(loss_weights or {})
         model.weights = model.weights | dict(fusion_weights or {})
         self.scores = dict.fromkeys(model.encoders, 0.0)
         self.grown: list[str] = []  # modalities in the order in which they got classifiers
-        for m, count in (start or {}).items():
-            for _ in range(count - 1):
-                self.add_classifier(m)
 
     def plan(self, epoch: int) -> None:
         """Set the rate; where it is time, give the weaker modality a classifier."""
@@ -189,10 +122,11 @@ class Boosting(Joint):
         """One more classifier, known to the optimiser from its first step on."""
         new = self.model.add_classifier(modality, self.generator)
         self.grown.append(modality)
-        if self.train_new:
-            self.optimizer.add_param_group({"params": list(new.parameters())})
-        else:
-            new.requires_grad_(False)
+        self.begin_training(new)
+
+    def begin_training(self, new: nn.Linear) -> None:
+        """Have an added classifier trained."""
+        self.optimizer.add_param_group({"params": list(new.parameters())})
 
     def step(
         self, inputs: Inputs, target: Tensor, index: Tensor, keep: dict[str, Tensor] | None = None
@@ -205,13 +139,21 @@ class Boosting(Joint):
             if len(target[rows]) == 0:
                 raise ValueError(f"{m} is masked in a whole batch; boosting updates each in turn")
             stages = self.model.stages(m, h[rows])
-            loss = boosting_loss(stages, target[rows], self.smoothing, self.terms)
+            loss = self.loss_of(stages, target[rows])
             self.optimizer.zero_grad()  # to None, so that the other encoders stand still
-            (self.loss_weights.get(m, 1.0) * loss).backward()
+            self.backward(m, loss)
             average_gradients(self.model)
             self.optimizer.step()
             log |= self._watch(m, sum(stages).detach(), target[rows], loss.detach())
         return log | {"loss": torch.stack([log[f"objective_{m}"] for m in features]).sum()}
+
+    def loss_of(self, stages: list[Tensor], target: Tensor) -> Tensor:
+        """The loss of a modality's classifiers, oldest first, `(B, K)` each."""
+        return boosting_loss(stages, target, self.smoothing)
+
+    def backward(self, modality: str, loss: Tensor) -> None:
+        """Send a modality's loss back."""
+        loss.backward()
 
     def _watch(self, m: str, z: Tensor, target: Tensor, loss: Tensor) -> dict[str, Tensor]:
         """Add to the epoch's score of a modality; what to log of it."""

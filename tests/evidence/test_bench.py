@@ -38,7 +38,7 @@ def test_the_last_method_is_the_combination_that_did_best_on_validation():
     tuning = pd.read_csv(TABLES / "tuning.csv")
     means = tuning.groupby(["method", "options"])["fused"].mean().groupby("method").max()
     combined = set(arms.TABLES["combinations"]["imbalanced"]) & set(arms.GRID)
-    assert list(bench.METHODS)[-1] == means[list(combined)].idxmax()
+    assert list(arms.BENCH)[-1] == means[list(combined)].idxmax()
 
 
 def test_relative_drop_by_hand():

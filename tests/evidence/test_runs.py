@@ -11,6 +11,7 @@ import torch
 from mmlib.__main__ import main
 from mmlib.evidence import arms, scoring
 from mmlib.evidence import runs as results
+from mmlib.methods import METHODS, controls
 
 TABLES = Path(__file__).parents[2] / "assets/results"
 
@@ -33,16 +34,29 @@ def test_options_are_those_that_validation_chose(tables):
     used = pd.concat(tables.values()).groupby("method")["options"].unique()
     assert set(chosen) == set(arms.GRID)
     for method, options in used.items():
-        control = arms.CONTROLS.get(method, arms.Control(method, method))
-        wanted = control.options(chosen)
+        wanted = arms.ARMS[method].options(chosen)
         assert [json.loads(text) for text in options] == [wanted], method
 
 
-def test_a_row_that_is_new_needs_no_entry_elsewhere():
-    """Every row is a method with a grid or a control of one, and every control is a row."""
+def test_every_row_has_an_arm_in_words_and_every_arm_a_row(tables):
     rows = {m for table in arms.TABLES.values() for methods in table.values() for m in methods}
-    assert rows == {*arms.GRID, *arms.CONTROLS}
-    assert {control.options_of for control in arms.CONTROLS.values()} <= set(arms.GRID)
+    assert rows == set(arms.ARMS) == set(pd.concat(tables.values())["method"])
+    assert set(pd.read_csv(TABLES / "tuning.csv")["method"]) == set(arms.GRID)
+    assert {arm.options_of for arm in arms.ARMS.values()} == set(arms.GRID)
+    for row, arm in arms.ARMS.items():
+        sentences = arm.definition.count(". ") + 1
+        assert arm.name and arm.definition.endswith(".") and sentences <= 2, row
+    names = [arm.name for arm in arms.ARMS.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_every_method_and_control_has_an_arm():
+    """Or is a reading that the tuning tried."""
+    readings = arms.GRID["cal"][-1]["reading"]
+    built = {arm.method for arm in arms.ARMS.values()} | {f"cal-{word}" for word in readings}
+    assert built == set(METHODS | controls.CONTROLS)
+    options = {"reading": "epoch", "lr": 0.1}
+    assert arms.ARMS["cal"].built_by(options) == ("cal-epoch", {"lr": 0.1})
 
 
 @pytest.mark.parametrize("scenario", arms.TABLES["valuation"])
@@ -63,7 +77,7 @@ def test_clipped_arms_are_the_others_with_the_clip_that_was_chosen():
     chosen = arms.choose(pd.read_csv(TABLES / "tuning.csv"))
     clip = {"clip": chosen["cal, clipped"]["clip"]}
     assert chosen["cal, clipped"] == chosen["cal"] | clip
-    assert arms.CONTROLS["joint-unimodal, clipped"].change == clip
+    assert arms.ARMS["joint-unimodal, clipped"].change == clip
 
 
 def test_tables_say_what_made_them():
@@ -124,7 +138,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(results, "run", run)
     monkeypatch.setattr(arms, "GRID", {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}})
-    monkeypatch.setattr(arms, "CONTROLS", {"joint-late": arms.Control("joint", "joint")})
+    monkeypatch.setitem(arms.ARMS, "joint-late", arms.Arm("joint", "joint"))
     methods = ("joint", "ensemble", "joint-late")
     tables = {
         "baselines": {"imbalanced": methods, "flipped": methods},

@@ -65,8 +65,6 @@ def test_boosting_loss_is_the_sum_of_its_terms(stages):
         "all": F.cross_entropy(everything, TARGET),
         "previous": F.cross_entropy(previous, TARGET),
     }
-    for term, value in wanted.items():
-        torch.testing.assert_close(boosting_loss(stages, TARGET, 0.5, [term]), value)
     torch.testing.assert_close(boosting_loss(stages, TARGET, 0.5), sum(wanted.values()))
     torch.testing.assert_close(
         boosting_loss(stages[:1], TARGET, 0.5), F.cross_entropy(stages[0], TARGET)
@@ -96,12 +94,11 @@ def test_assignment_rule(scores, wanted):
         (lambda: weaker_modality({"audio": 0.5}), "two modalities or more"),
         (lambda: weaker_modality({"audio": 0.5, "visual": float("nan")}), "scores >= 0"),
         (lambda: weaker_modality({"audio": 0.5, "visual": -0.1}), "scores >= 0"),
-        (lambda: boosting_loss([], TARGET, 0.5), "0 classifiers"),
+        (lambda: boosting_loss([], TARGET, 0.5), "stage_logits is empty"),
         (
-            lambda: boosting_loss([torch.zeros(6, 4)], TARGET, 0.5, ["new"]),
-            "one or more of residual",
+            lambda: boosting_loss([torch.zeros(6, 4)], TARGET, 1.2),
+            "smoothing is 1.2; give a number of at least 0 and of at most 1",
         ),
-        (lambda: boosting_loss([torch.zeros(6, 4)], TARGET, 1.2), r"smoothing is 1.2; .* \[0, 1\]"),
         (lambda: residual_loss(*torch.zeros(2, 6, 4), TARGET, -0.1), "smoothing is -0.1"),
         (lambda: residual_loss(*torch.zeros(2, 6, 3), TARGET, 0.5), r"0\.\.2"),
         (
@@ -142,19 +139,18 @@ def test_fusion_weights():
     torch.testing.assert_close(z["fused"], 0.4 * z["audio"] + 0.6 * z["visual"])
 
 
-@pytest.mark.parametrize("train_new", [True, False])
-def test_new_parameters_are_in_the_optimiser_unless_frozen(train_new, data):
-    trained = method(train_new=train_new, lr=0.1)
+def test_new_parameters_are_in_the_optimiser(data):
+    trained = method(lr=0.1)
     trained.plan(3)
     trained.add_classifier("visual")
     new = trained.model.first["visual"][-1]
     groups = {id(p) for group in trained.optimizer.param_groups for p in group["params"]}
-    assert all((id(p) in groups) == train_new for p in new.parameters())
+    assert all(id(p) in groups for p in new.parameters())
     before = new.weight.detach().clone()
     trained.plan(3)
     assert len({group["lr"] for group in trained.optimizer.param_groups}) == 1
     trained.step(data.inputs, data.target, torch.arange(128))
-    assert torch.equal(new.weight, before) != train_new
+    assert not torch.equal(new.weight, before)
 
 
 def test_one_classifier_is_the_base(data):
@@ -205,21 +201,6 @@ def test_updates_alternate(data):
         trained.model.state_dict().items(), model.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(a, b, msg=name)
-
-
-def test_tripled_loss_and_a_fixed_number(data):
-    assert counts(method(every=None, start={"visual": 4})) == {"audio": 1, "visual": 4}
-    heavy, plain = method(lr=0.1, loss_weights={"visual": 3.0}), method(lr=0.1)
-    logs = [m.step(data.inputs, data.target, torch.arange(128)) for m in (heavy, plain)]
-    assert logs[0]["objective_audio"] == logs[1]["objective_audio"]
-    moved = []
-    for trained in (heavy, plain):
-        with seeded(0):
-            start = SmallCNN(), SmallCNN()
-        now = trained.model.encoders["visual"].layers[0].weight
-        decayed = start[1].layers[0].weight * (1 - 0.1 * 1e-4)
-        moved.append(decayed.detach() - now.detach())
-    torch.testing.assert_close(moved[0], 3 * moved[1], rtol=1e-2, atol=1e-4)
 
 
 def test_confidence_is_the_mean_probability_of_the_truth(data):

@@ -13,7 +13,6 @@ from mmlib.encoders import SmallCNN
 from mmlib.fusion import BottleneckFusion
 from mmlib.methods.cal import (
     CAL,
-    READINGS,
     confidence,
     contribution_scores,
     contribution_weights,
@@ -22,7 +21,10 @@ from mmlib.methods.cal import (
     sample_weights,
     scale_gradient,
 )
+from mmlib.methods.controls.cal import ByChannels, ByEpoch, ByLoss, BySample
 from mmlib.training import fit
+
+READINGS = (CAL, ByEpoch, BySample, ByChannels, ByLoss)
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +32,10 @@ def data():
     return AVDigits("train", size=128)
 
 
-def method(modalities=("audio", "visual"), epochs=4, code=None, **options):
+def method(modalities=("audio", "visual"), epochs=4, code=None, kind=CAL, **options):
     with seeded(0):
         model = BottleneckFusion({m: SmallCNN() for m in modalities}, 10, code)
-    return CAL(model, epochs, **options)
+    return kind(model, epochs, **options)
 
 
 def sets(**values):
@@ -110,8 +112,8 @@ def test_only_encoders_are_accelerated(data):
     """Gradients of encoders are 1 + kappa W times as large, those behind them unchanged."""
     inputs, target = {m: x[:32] for m, x in data.inputs.items()}, data.target[:32]
     grads = []
-    for acceleration in ("none", "contribution"):
-        trained = method(acceleration=acceleration, kappa=2.0)
+    for kappa in (0.0, 2.0):
+        trained = method(kappa=kappa)
         trained.weights, trained.epoch = {"audio": 0.7, "visual": 0.3}, 3
         trained.model.train()
         trained.loss(trained.logits(inputs, None), target).backward()
@@ -130,14 +132,6 @@ def test_compression_is_stronger_for_the_weaker():
     trained.epoch = 0  # warm-up: even, no acceleration, a first part of beta
     assert trained.factors() == {"audio": 1.0, "visual": 1.0}
     assert trained.strengths() == {"audio": 0.005, "visual": 0.005}
-    trained = method(acceleration="inverse", compression="uniform", beta=0.01)
-    trained.weights, trained.epoch = {"audio": 0.8, "visual": 0.2}, 3
-    assert trained.factors() == {"audio": pytest.approx(1.2), "visual": 1.8}
-    assert trained.strengths() == {"audio": 0.01, "visual": 0.01}
-    trained = method(acceleration="uniform", compression="none")
-    trained.epoch = 3
-    assert trained.factors() == {"audio": 1.5, "visual": 1.5}
-    assert trained.strengths() == {"audio": 0.0, "visual": 0.0}
 
 
 def test_utility_is_the_mean_probability_of_the_truth(data):
@@ -153,25 +147,21 @@ def test_utility_is_the_mean_probability_of_the_truth(data):
     assert (utility[frozenset()] == 0.1).all()
 
 
-def test_scores_follow_the_batches_and_swap_turns_them(data):
-    batch = data.inputs, data.target, torch.arange(128)
-    logs = {}
-    for swap in (False, True):
-        trained = method(decay=0.0, temperature=0.1, swap=swap)
-        trained.plan(0)
-        logs[swap] = {name: x.item() for name, x in trained.step(*batch).items()}
-        assert not any(x.requires_grad for x in trained.step(*batch).values())
+def test_scores_follow_the_batches(data):
+    trained = method(decay=0.0, temperature=0.1)
+    trained.plan(0)
+    log = trained.step(data.inputs, data.target, torch.arange(128))
     quantity, sure = (
-        {m: logs[False][f"{kind}_{m}"] for m in ("audio", "visual")}
+        {m: log[f"{kind}_{m}"].item() for m in ("audio", "visual")}
         for kind in ("information", "confidence")
     )
     W = contribution_weights(quantity, sure, 0.5, 0.1)
-    assert logs[False]["contribution_audio"] == pytest.approx(W["audio"], abs=1e-5)
-    assert logs[True]["contribution_audio"] == pytest.approx(W["visual"], abs=1e-5)
+    assert log["contribution_audio"].item() == pytest.approx(W["audio"], abs=1e-5)
+    assert not any(x.requires_grad for x in log.values())
 
 
 def test_without_its_parts_it_is_joint_with_unimodal_losses_on_codes(data):
-    trained = method(acceleration="none", compression="none")
+    trained = method(kappa=0.0, beta=0.0)
     trained.epoch = 3
     trained.model.eval()
     z = trained.logits(data.inputs, None)
@@ -209,10 +199,10 @@ def test_scores_are_running_means(data):
         assert log["divergence_audio"] > 0
 
 
-@pytest.mark.parametrize("reading", READINGS)
-def test_three_modalities_and_masked_ones(reading, data):
+@pytest.mark.parametrize("kind", READINGS)
+def test_three_modalities_and_masked_ones(kind, data):
     inputs = data.inputs | {"rear": data.inputs["visual"].flip(3)}
-    trained = method(("audio", "visual", "rear"), reading=reading)
+    trained = method(("audio", "visual", "rear"), kind=kind)
     trained.plan(3)
     keep = {m: torch.arange(128) % 3 != i for i, m in enumerate(inputs)}
     log = trained.step(inputs, data.target, torch.arange(128), keep)
@@ -238,80 +228,14 @@ def test_weights_of_samples_are_those_of_batches_of_one():
     assert (even["a"] == 0.5).all() and not even["a"].requires_grad
 
 
-def test_each_samples_gradient_is_scaled_by_its_own_weight(data):
-    inputs, target = {m: x[:32] for m, x in data.inputs.items()}, data.target[:32]
-    entering = []
-    for acceleration in ("none", "contribution"):
-        trained = method(reading="sample", acceleration=acceleration, beta=0.0, kappa=2.0)
-        trained.epoch = 3
-        trained.model.eval()
-        caught = {}
-        encode = trained.model.encode
-
-        def caught_features(inputs, keep, encode=encode, caught=caught):
-            features = encode(inputs, keep)
-            for m, h in features.items():
-                h.register_hook(lambda g, m=m: caught.__setitem__(m, g))
-            return features
-
-        trained.model.encode = caught_features
-        trained.loss(trained.logits(inputs, None), target).backward()
-        entering.append(caught)
-    for m, W in trained.weights.items():
-        assert W.std() > 0.01
-        wanted = (1 + 2.0 * W).unsqueeze(1) * entering[0][m]
-        torch.testing.assert_close(entering[1][m], wanted)
-
-
-def test_an_epochs_weight_is_the_mean_of_the_epoch_before(data):
-    trained, batch = method(reading="epoch"), (data.inputs, data.target, torch.arange(128))
-    trained.plan(0)
-    trained.step(*batch)
-    assert trained.weights == {"audio": 0.5, "visual": 0.5}
-    trained.step(*batch)
-    wanted = {m: sum(c[m] for c in trained.seen) / 2 for m in trained.scores}
-    trained.plan(1)
-    assert trained.scores == pytest.approx(wanted) and trained.seen == []
-
-
-def test_silence_falls_on_the_weaker_code_alone(data):
-    trained = method(reading="channels", code=200, beta=0.01)
-    trained.weights, trained.epoch = {"audio": 0.7, "visual": 0.3}, 3
-    assert trained.silences() == {"audio": 0.0, "visual": pytest.approx(0.4)}
-    assert trained.strengths() == {"audio": 0.01, "visual": 0.01}
-    trained.model.train()
-    trained.logits(data.inputs, None)
-    assert not any((code == 0).any() for code in trained.codes.values())  # W is judged on these
-    codes = trained._silenced(trained.codes)
-    silent = {m: (code == 0).float().mean().item() for m, code in codes.items()}
-    assert silent == pytest.approx({"audio": 0.0, "visual": 0.4}, abs=0.02)
-    trained.model.eval()
-    assert not (trained._silenced(codes)["audio"] == 0).any()
-    assert torch.equal(trained._silenced(codes)["visual"], codes["visual"])
-    trained.compression = "uniform"
-    assert trained.silences() == {"audio": pytest.approx(0.2), "visual": pytest.approx(0.2)}
-
-
-def test_acceleration_through_the_loss_reaches_what_lies_behind_too(data):
-    inputs, target = {m: x[:32] for m, x in data.inputs.items()}, data.target[:32]
-    trained = method(reading="loss", beta=0.0, kappa=2.0)
-    trained.weights, trained.epoch = {"audio": 0.7, "visual": 0.3}, 3
-    trained.model.eval()
-    z = trained.logits(inputs, None)
-    wanted = F.cross_entropy(z["fused"], target) + 2.4 * F.cross_entropy(z["audio"], target)
-    wanted = wanted + 1.6 * F.cross_entropy(z["visual"], target)
-    torch.testing.assert_close(trained.loss(z, target), wanted)
-    assert all((scale == 1).all() for scale in trained.scale.values())
-
-
-@pytest.mark.parametrize("reading", READINGS)
-def test_a_resumed_run_ends_in_the_same_weights(reading, data, tmp_path):
-    whole = method(lr=0.1, reading=reading)
+@pytest.mark.parametrize("kind", READINGS)
+def test_a_resumed_run_ends_in_the_same_weights(kind, data, tmp_path):
+    whole = method(lr=0.1, kind=kind)
     fit(whole, data, 4, progress=False)
     for stop in (1, 3):
         path = tmp_path / f"{stop}.pt"
-        fit(method(lr=0.1, reading=reading), data, stop, checkpoint=path, progress=False)
-        again = method(lr=0.1, reading=reading)
+        fit(method(lr=0.1, kind=kind), data, stop, checkpoint=path, progress=False)
+        again = method(lr=0.1, kind=kind)
         fit(again, data, 4, checkpoint=path, resume=True, progress=False)
         for name, value in whole.model.state_dict().items():
             assert torch.equal(again.model.state_dict()[name], value), (stop, name)
@@ -335,19 +259,13 @@ def test_a_resumed_run_ends_in_the_same_weights(reading, data, tmp_path):
         (lambda: contribution_weights({"a": math.nan}, {"a": 1.0}), "numbers of 0 or more"),
         (lambda: contribution_weights({"a": 1.0}, {"a": 1.0}, alpha=2), "alpha is 2"),
         (lambda: contribution_weights({"a": 1.0}, {"a": 1.0}, temperature=0), "temperature is 0"),
-        (
-            lambda: method(acceleration="fast"),
-            "acceleration is 'fast'; choose one of contribution, uniform",
-        ),
-        (lambda: method(compression="hard"), "compression is 'hard'"),
-        (lambda: method(reading="word"), "reading is 'word'; choose one of batch, epoch"),
-        (lambda: sample_weights({}, {}, temperature=0), "temperature 0"),
-        (lambda: method(kappa=-1.0), "kappa -1.0"),
-        (lambda: method(decay=1.0), "decay 1.0"),
-        (lambda: method(kappa=math.nan), "kappa nan"),
-        (lambda: method(alpha=2.0), "alpha 2.0"),
-        (lambda: method(warmup=-1), "warmup -1"),
-        (lambda: method(modalities=("audio",)), "two modalities or more"),
+        (lambda: sample_weights({}, {}, temperature=0), "temperature is 0; give a number above 0"),
+        (lambda: method(kappa=-1.0), "kappa is -1.0; give a number of at least 0"),
+        (lambda: method(decay=1.0), "decay is 1.0; give a number of at least 0 and below 1"),
+        (lambda: method(kappa=math.nan), "kappa is nan"),
+        (lambda: method(alpha=2.0), "alpha is 2.0; give a number of at least 0 and of at most 1"),
+        (lambda: method(warmup=-1), "warmup is -1"),
+        (lambda: method(modalities=("audio",)), "number of modalities is 1; .* at least 2"),
     ],
 )
 def test_bad_input(call, words):

@@ -106,15 +106,13 @@ def test_range_for_three_modalities_of_the_head_counting_pay_off():
     assert low == pytest.approx(-1) and high == pytest.approx(2)  # -(n - 1) / 2, (n + 1) / 2
 
 
-@pytest.mark.parametrize("payoff", ["size", "binary"])
-def test_identities_on_random_logits(payoff):
+def test_identities_on_random_logits():
     generator = torch.Generator().manual_seed(3)
     z = {m: torch.randn(200, 4, generator=generator) for m in ("audio", "visual", "fused")}
     target = torch.randint(0, 4, (200,), generator=generator)
     right = {m: (z[m].argmax(1) == target).float() for m in z}
-    phi = contributions(z, target, payoff)
-    whole = right["fused"] * (2 if payoff == "size" else 1)
-    assert torch.equal(phi["audio"] + phi["visual"], whole)
+    phi = contributions(z, target)
+    assert torch.equal(phi["audio"] + phi["visual"], 2 * right["fused"])
     assert torch.equal(phi["audio"] - phi["visual"], right["audio"] - right["visual"])
 
 
@@ -154,14 +152,6 @@ def test_rate():
             "same length",
         ),
         (
-            lambda: contributions(
-                dict.fromkeys(("fused", "audio", "visual"), torch.zeros(2, 3)),
-                torch.zeros(2).long(),
-                "log",
-            ),
-            "payoff is 'log'",
-        ),
-        (
             lambda: make_method("valuation", {"audio": SmallCNN()}, 10, 1),
             "give make_method a dataset",
         ),
@@ -175,11 +165,8 @@ def test_bad_input(call, words):
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"level": "class"}, "level is 'class'; choose one of sample, modality"),
-        ({"mask": "logits"}, "mask is 'logits'; choose one of features, inputs"),
-        ({"filler": "noise"}, "filler is 'noise'; choose one of zero, mean"),
-        ({"share": 0}, "share is 0, warmup 1; give a share"),
-        ({"warmup": -1}, "share is 0.2, warmup -1"),
+        ({"name": "valuation-modality", "share": 0}, "share is 0; give a number above 0"),
+        ({"warmup": -1}, "warmup is -1; give a whole number of at least 0"),
     ],
 )
 def test_bad_settings(option, words, data):
@@ -209,18 +196,6 @@ def test_the_plan_follows_the_valuation(data):
     assert len(method.plan(2).index) == len(plan.index)  # copies never pile up
 
 
-def test_controls_make_as_many_copies_of_other_samples(data):
-    plans = {}
-    for level in ("sample", "random-samples", "random"):
-        with seeded(0):
-            plans[level] = valuation(data, level=level).plan(1)
-    sizes = {level: len(plan.index) for level, plan in plans.items()}
-    assert len(set(sizes.values())) == 1
-    kept = {level: plan.keep["audio"].sum() for level, plan in plans.items()}
-    assert kept["sample"] == kept["random-samples"] != kept["random"]
-    assert not torch.equal(plans["sample"].index, plans["random-samples"].index)
-
-
 def test_modality_level_looks_at_a_fifth_and_copies_the_weaker_alone(data):
     method = valuation(data, name="valuation-modality", epochs=3)
     fit(method, data, 3, 32, progress=False)
@@ -238,11 +213,8 @@ def test_modality_level_looks_at_a_fifth_and_copies_the_weaker_alone(data):
 def test_no_sample_to_copy(data, monkeypatch):
     method = valuation(data)
     fair = {m: torch.ones(300) for m in ("audio", "visual")}
-    for level in ("sample", "modality", "random"):
-        method.level = level
-        monkeypatch.setattr(method, "valuate", lambda index: {m: x[index] for m, x in fair.items()})
-        plan = method.plan(1)
-        assert torch.equal(plan.index, torch.arange(300))
+    monkeypatch.setattr(method, "valuate", lambda index: {m: x[index] for m, x in fair.items()})
+    assert torch.equal(method.plan(1).index, torch.arange(300))
     history = fit(method, data, 2, 100, progress=False)
     assert [row["samples"] for row in history] == [300, 300]
     assert history[1]["looked_at"] == 300
@@ -265,39 +237,17 @@ def test_a_masked_copy_moves_one_encoder_only(data):
     assert not torch.allclose(weight[:, 64:], decayed[:, 64:])
 
 
-@pytest.mark.parametrize("mask", ["features", "inputs"])
-@pytest.mark.parametrize("filler", ["zero", "mean"])
-def test_what_a_masked_modality_leaves_behind(mask, filler, data):
-    method = valuation(data, mask=mask, filler=filler)
-    method.valuate(torch.arange(10))
-    model, inputs = method.model, {m: x[:6] for m, x in data.inputs.items()}
-    with torch.no_grad():
-        keep = {"audio": torch.arange(6) % 2 == 0, "visual": torch.ones(6, dtype=torch.bool)}
-        given = method.logits(inputs, keep)["fused"]
-        whole = model(inputs)["fused"]
-        at = data.inputs if mask == "inputs" else collect(model.features, data)
-        mean = at["audio"].mean(0) if filler == "mean" else torch.zeros_like(at["audio"][0])
-        x = inputs if mask == "inputs" else model.features(inputs)
-        masked = x | {"audio": mean.expand_as(x["audio"])}
-        wanted = (model if mask == "inputs" else model.classify)(masked)["fused"]
-    torch.testing.assert_close(given[::2], whole[::2])
-    torch.testing.assert_close(given[1::2], wanted[1::2], rtol=1e-4, atol=1e-5)
-    # what it predicts of the picture alone is what its copies train
-    torch.testing.assert_close(
-        method.predict(inputs)["visual"][1::2], wanted[1::2], rtol=1e-4, atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("filler", ["zero", "mean"])
-def test_a_masked_feature_leaves_no_trace_in_batch_statistics(filler, data):
+@pytest.mark.parametrize("name", ["valuation", "valuation-mean"])
+def test_a_masked_feature_leaves_no_trace_in_batch_statistics(name, data):
     inputs, target = {m: x[:16] for m, x in data.inputs.items()}, data.target[:16]
     keep = {"audio": torch.arange(16) < 8, "visual": torch.ones(16, dtype=torch.bool)}
     changed = inputs | {"audio": inputs["audio"].clone()}
     changed["audio"][8:] = 100.0  # in the masked rows
     statistics = []
     for x in (inputs, changed):
-        method = valuation(data, filler=filler)
-        method.fillers = method._means()
+        method = valuation(data, name=name)
+        if name == "valuation-mean":
+            method.measure_fillers()
         method.step(x, target, torch.arange(16), keep)
         statistics.append(method.model.encoders["audio"].layers[2].running_mean.clone())
     assert torch.equal(*statistics)
