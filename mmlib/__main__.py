@@ -14,7 +14,7 @@ from pathlib import Path
 from mmlib.data import DATA
 from mmlib.data.av_digits import SCENARIOS
 from mmlib.devices import usable_cores
-from mmlib.methods import METHODS
+from mmlib.methods import METHODS, NAMED
 
 NAMES = " ".join(DATA)
 
@@ -37,8 +37,9 @@ def add_train(commands) -> None:
     add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
     add("--root", type=Path, help="folder of the data set (av-digits needs none)")
     add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
-    reading = "gap and cal are our reading of their papers' abstracts"
-    add("--method", choices=list(METHODS), default="joint", help=reading)
+    methods = f"one of {' '.join(METHODS)}, or of the other controls in mmlib.methods.controls; "
+    methods += "gap and cal are our reading of their papers' abstracts"
+    add("--method", choices=list(NAMED), default="joint", metavar="METHOD", help=methods)
     add("--preset", choices=["paper"], help="published values; tells what the run does otherwise")
     add("--epochs", type=int, help="15, or the preset's")
     add("--batch-size", type=int, help="of all processes together; 64, or the preset's")

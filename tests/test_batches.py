@@ -1,5 +1,7 @@
 """Batches: every sample once, read ahead in order, no thread left behind."""
 
+import multiprocessing
+import sys
 import threading
 import time
 
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 import toys
-from mmlib.batches import ahead, batches, parts_of
+from mmlib.batches import DRAWS, _Processes, ahead, batches, loaded, parts_of, reading
 from toys import reading_threads, rows
 
 
@@ -78,3 +80,38 @@ def test_parts_cover_every_row_once():
             slices = parts_of(count, parts)
             assert [i for part in slices for i in range(count)[part]] == list(range(count))
             assert len(slices) <= parts
+
+
+def test_without_a_gpu_or_with_data_in_memory_threads_read():
+    with reading(toys.Lazy(".", "train"), "cpu") as read:
+        assert read is None
+    with reading(rows(), "cuda") as read:
+        assert read is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork")
+def test_processes_read_what_threads_read():
+    """Epoch after epoch, after one that was left, and without a number of the global generator."""
+    data, before = toys.Lazy(".", "train"), torch.get_rng_state()
+    draws = torch.rand(len(data), DRAWS, generator=torch.Generator().manual_seed(0))
+    processes = _Processes(data, 2)
+    for size in (7, 40, 3):
+        parts = torch.arange(len(data)).flip(0).split(size)
+        next(loaded(data, parts, "cpu", draws, processes.read))
+        found = loaded(data, parts, "cpu", draws, processes.read)
+        for one, other in zip(found, loaded(data, parts, "cpu", draws), strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    children = multiprocessing.active_children()
+    assert len(children) >= 2
+    processes.loader = None
+    assert not set(children) & set(multiprocessing.active_children())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork")
+def test_an_error_in_a_process_comes_as_it_is():
+    data = toys.Lazy(".", "train", fail_at=0)
+    processes = _Processes(data, 1)
+    with pytest.raises(ValueError, match=r"^clip7.wav holds no samples; delete it$"):
+        list(loaded(data, [torch.arange(4)], "cpu", None, processes.read))

@@ -10,7 +10,7 @@ from mmlib.arguments import one_of
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
 from mmlib.devices import seeded, use_channels_last, use_compiled, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
-from mmlib.methods import METHODS, make_method
+from mmlib.methods import NAMED, make_method
 from mmlib.parallel import share_batch_norm
 from mmlib.training import Method
 
@@ -42,9 +42,7 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
 def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.device) -> Method:
     """The method over fresh encoders, as fast as the device and the flags allow."""
     name, options = settings["method"], settings["options"]
-    known = {
-        p for kind in METHODS[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters
-    }
+    known = {p for kind in NAMED[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters}
     known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "options"}
     for option in options:
         one_of("--options", option, sorted(known))

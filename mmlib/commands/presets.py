@@ -53,7 +53,7 @@ _AUG_DIFFERENCES = (
     _CARVED,
     _FIRST,
     "Added classifiers are trained, as the paper says; the code leaves them as they start "
-    "(train_new=false does)",
+    "(boosting-frozen does)",
     "The sound's encoder rests while the picture's is updated; under PyTorch 1.11, which the code "
     "names, momentum and weight decay move it then, too",
 )

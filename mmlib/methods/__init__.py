@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from mmlib.arguments import one_of
 from mmlib.devices import seeded
 from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
 from mmlib.initialisation import initialise
@@ -17,7 +18,7 @@ from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import ModalityValuation, Valuation
 from mmlib.training import Method
 
-# name on the command line -> model, class, settings; `controls.CONTROLS` names more, not for it
+# name -> model, class, settings
 METHODS = {
     "joint": (ConcatFusion, Joint, {}),
     "joint-unimodal": (ConcatFusion, Joint, {"unimodal_weight": 3.0}),
@@ -39,6 +40,7 @@ METHODS = {
     "boosting-base": (BoostedFusion, Boosting, {"every": None}),
     "boosting-frozen": (BoostedFusion, controls.boosting.Frozen, {}),
 }
+NAMED = METHODS | controls.CONTROLS  # what the command line knows, too
 
 
 def make_method(
@@ -52,7 +54,7 @@ def make_method(
     initialisation: str | Mapping[str, str] | None = None,
     **options,
 ) -> Method:
-    """The method of that name over these encoders, on `device`; also what `CONTROLS` names.
+    """The method or control of that name over these encoders, on `device`.
 
     Heads, and what the method itself draws at random, come from `seed`; the encoders' weights are
     there already (`seeded` seeds them). `dataset` is the training data: methods that plan by its
@@ -61,9 +63,7 @@ def make_method(
     go to the method's class (`lr`, `alpha`...). `gap` and `cal` are our reading of their papers'
     abstracts. Raises `ValueError` for an unknown name or a data set that is needed and not given.
     """
-    if name not in METHODS | controls.CONTROLS:
-        raise ValueError(f"method is {name!r}; choose one of {', '.join(METHODS)}")
-    fusion, method, settings = (METHODS | controls.CONTROLS)[name]
+    fusion, method, settings = NAMED[one_of("method", name, list(NAMED))]
     if getattr(method, "needs_dataset", False):
         if dataset is None:
             raise ValueError(f"{name} plans by the training samples; give make_method a dataset")

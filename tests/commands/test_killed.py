@@ -30,7 +30,6 @@ def run(method, scenario, seed, options, epochs, split, weights):
 
 results.run = run
 arms.GRID = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1, 0.3]}}
-arms.CONTROLS = {}
 methods = ("joint", "ensemble")
 arms.TABLES = {
     "noise": {"imbalanced": methods},

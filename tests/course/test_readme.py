@@ -1,6 +1,7 @@
 """The README's example runs as it stands and shows what it promises."""
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,8 @@ from mmlib import fusion
 from mmlib.__main__ import parser
 from mmlib.methods import METHODS, cal, gap, make_method
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -79,3 +81,24 @@ def public(module):
 def test_what_is_our_reading_says_so(thing):
     """The papers of `gap` and `cal` were open to us as their abstracts only."""
     assert "our reading" in " ".join(inspect.getdoc(thing).split()).lower()
+
+
+def test_what_is_said_of_a_gpu_is_what_was_measured():
+    parts = json.loads((ROOT / "assets/results/gpu.json").read_text("utf-8"))["parts"]
+    rows = {name: part["rows"] for name, part in parts.items()}
+    (text,) = re.findall(r"On one H200.*", README)
+    speed = {name: row["steps/s"] for name, row in rows["timing"].items() if "steps/s" in str(row)}
+    kinds = ("float32", "bfloat16", "compiled")
+    ours = [speed[f"ours, {kind}"] for kind in kinds]
+    pure = [x / speed[f"pure, {kind}"] for x, kind in zip(ours, kinds)]
+    loading = [x / speed["released, per item"] for x in ours]
+    said = [float(x) for x in re.findall(r"(?<![\w.-])\d+\.\d+(?:e-\d+)?", text)]
+    worst = max(x["float32"] for x in rows["agreement"].values())
+    runs = [rows["seeds"][f"{place}, 16 at once"]["seeds a minute"] for place in ("cuda", "cpu")]
+    assert said == [float(f"{worst:.1e}")] + [
+        *(round(x, 1) for x in ours),
+        *(round(x, 2) for x in pure),
+        *(round(x, 1) for x in loading),
+    ]
+    assert f"the {rows['tests']['passed']} tests pass" in text
+    assert [f"{x:.0f}" for x in runs] == re.findall(r"(\d+) (?:runs|on its)", text)

@@ -1,7 +1,7 @@
 """Controls: each is a method with one thing changed, and says what that rules out.
 
-So are other readings of a paper. Those with a name on the command line are in `METHODS`; `CONTROLS`
-names the others for `make_method`, in the same form: name -> model, class, settings.
+So are other readings of a paper. `CONTROLS` is in the form of `METHODS`, which names the first few:
+name -> model, class, settings.
 """
 
 from mmlib.fusion import BoostedFusion, BottleneckFusion, ConcatFusion, LateFusion
