@@ -1,1 +1,1 @@
-"""Multimodal imbalance: data, encoders, the training loop and the finished methods."""
+"""Multimodal imbalance: data, encoders, the training loop, the methods, their evidence."""

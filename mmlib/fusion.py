@@ -11,7 +11,7 @@ LOG_VARIANCE = 10.0  # a bottleneck's log-variance stays within plus and minus t
 
 
 class Fusion(nn.Module):
-    """What both fusions share: one encoder for each modality, a `classify` for their features.
+    """What all fusions share: one encoder for each modality, a `classify` for their features.
 
     `encoders` maps modality names to modules with a `features` attribute, their width.
     """

@@ -1,1 +1,1 @@
-"""What `python -m mmlib` does."""
+"""What `python -m mmlib train` does: open and build what the flags say, run, report."""

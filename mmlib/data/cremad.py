@@ -55,7 +55,7 @@ class CremaD(Clips):
         if one_of("split_by", split_by, ("list", "actor")) == "actor":
             entries = of_actors(folder, split, repeats)
         else:
-            entries = _list(folder, "test" if split == "test" else "train", repeats)
+            entries = read_list(folder, "test" if split == "test" else "train", repeats)
             entries = entries if split == "test" else carved(entries, split)
         sounds, pictures = self.root / sounds, self.root / pictures
         super().__init__(
@@ -63,7 +63,7 @@ class CremaD(Clips):
         )
 
 
-def _list(folder: Path, part: str, repeats: str) -> list[Entry]:
+def read_list(folder: Path, part: str, repeats: str) -> list[Entry]:
     """The clips of the list of `part`, `"train"` or `"test"`: `clip,LABEL` or `clip.flv Label`.
 
     Where `stat.csv`, the class list, stands beside it, a label that it leaves out is refused.
@@ -89,7 +89,7 @@ def of_actors(folder: Path, split: str, repeats: str) -> list[Entry]:
     """The clips of a split's actors, out of both lists."""
     pooled = {}
     for part in ("train", "test"):
-        entries = _list(folder, part, repeats)
+        entries = read_list(folder, part, repeats)
         for entry in entries:
             if entry.id in pooled:
                 raise entry.line.bad("a clip that is not in train too", entry.id)

@@ -195,8 +195,13 @@ ARMS = {
 }
 
 _ROWS = {section: tuple(rows) for section, rows in DEFINITIONS.items()}
-_METHODS = (*_ROWS["baselines"][:4], "valuation", "boosting", "detached", "gap", "cal")
-KEPT = (*_METHODS, "both uniform", "modality-dropout", "trained with noise")  # in assets/weights
+_REFERENCES = ("joint", "joint-unimodal", "ensemble")
+_METHODS = (*_REFERENCES, "ogm-ge", "valuation", "boosting", "detached", "gap", "cal")
+_BY_COPIES = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
+_BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
+_NOISY = ("modality-dropout", "trained with noise")  # combinations' controls on corrupted
+_COMBINED = tuple(row for row in _ROWS["combinations"] if row not in _NOISY)
+KEPT = (*_METHODS, "both uniform", *_NOISY)  # in assets/weights
 BENCH = dict.fromkeys((*_METHODS, "valuation + unimodal losses"), None) | {  # its cheapest control
     "ogm-ge": "ogm-ge-noise",
     "valuation": "valuation-random",
@@ -206,7 +211,6 @@ BENCH = dict.fromkeys((*_METHODS, "valuation + unimodal losses"), None) | {  # i
     "cal": "both uniform",
     "valuation + unimodal losses": "random copies + unimodal losses",
 }
-_REFERENCES = ("joint", "joint-unimodal", "ensemble")
 TABLES = {  # file -> scenario -> what is trained there
     # first: the other tables take from it what it says of clean data
     "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *BENCH, *filter(None, BENCH.values()))))},
@@ -215,7 +219,7 @@ TABLES = {  # file -> scenario -> what is trained there
     "valuation": {
         "imbalanced": _ROWS["valuation"],
         "corrupted": (*_REFERENCES, *_ROWS["valuation"]),
-        "samplewise": (*_REFERENCES, *_ROWS["valuation"][:6]),
+        "samplewise": (*_REFERENCES, *_BY_COPIES),
     },
     "boosting": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["boosting"]),
     "detached": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["detached"])
@@ -228,8 +232,8 @@ TABLES = {  # file -> scenario -> what is trained there
         "balanced": ("cal",),
     },
     "combinations": {
-        "imbalanced": _ROWS["combinations"][:6],
-        "corrupted": (*_ROWS["combinations"][:6], "modality-dropout", "trained with noise"),
+        "imbalanced": _COMBINED,
+        "corrupted": (*_COMBINED, *_NOISY),
     },
 }
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.arms import ARMS, BENCH
+from mmlib.evidence.arms import ARMS, BENCH, TABLES
 from mmlib.files import replacing, write_text
 
-TEST_TABLES = ("baselines", "valuation", "boosting", "detached", "gap", "cal", "combinations")
+TEST_TABLES = tuple(name for name in TABLES if name != "noise")
 START, END = "<!-- bench: written by make results -->", "<!-- end of bench -->"
 NOISES = ("visual gaussian", "visual salt-and-pepper", "audio white-noise", "both noisy")
 

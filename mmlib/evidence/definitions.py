@@ -88,13 +88,15 @@ gap: GMM gap loss (our reading)
 gap, one-sided: gap loss that pulls up only
   The gap loss whose gradient reaches the weaker modality's score alone.
 penalty only: gap penalty alone
-  The gap loss with its penalty alone, the same for every sample: no mixture acts.
+  The gap loss with its penalty alone, the same for every sample: the mixture only says from when
+  on, since a degenerate one puts it off, as the warm-up does.
 shift only: shift term alone
   The gap loss with the pull of imbalanced samples towards the balanced component alone.
 weights only: weights alone
   The gap loss with the weights of the fusion loss alone: neither penalty nor pull.
 gap, permuted posterior: gap loss, posteriors permuted
-  The gap loss with the same posteriors, dealt to the samples at random.
+  The gap loss with the same posteriors, dealt to the samples at random whenever the mixture is
+  fitted: once an epoch after the warm-up.
 gap, hard posterior: gap loss, posteriors 0 or 1
   The gap loss with every posterior rounded.
 gap, v1 weights: gap loss, first version's weights

@@ -1,4 +1,8 @@
-"""The finished methods, one file each; `make_method` builds one by the name of the command line."""
+"""The finished methods, and `make_method`, which builds one by the name of the command line.
+
+`joint` is what all others change; each has its file, beside it what would make that too long to
+read (`cal_formulas`, `gap_mixture`, ...), and in `controls` what it is held against.
+"""
 
 from collections.abc import Mapping
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from mmlib.arguments import number, whole_number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits, collect
-from mmlib.methods.certainty import DetachedFusion, certainty_weights
+from mmlib.methods.detached_fusion import DetachedFusion, certainty_weights
+from mmlib.methods.detached_separability import above_mean, effective_dimensions, hits, separability
 from mmlib.methods.joint import Joint
-from mmlib.methods.separability import above_mean, effective_dimensions, hits, separability
 from mmlib.parallel import average_gradients, own_rows, sum_over_processes, whole_batch
 from mmlib.training import Plan
 

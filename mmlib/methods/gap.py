@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from mmlib.arguments import number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits, collect
+from mmlib.methods.gap_mixture import GapMixture, Mixture, fit_gap_mixture, fit_mixture
 from mmlib.methods.joint import Joint, unimodal_loss
-from mmlib.methods.mixture import GapMixture, Mixture, fit_gap_mixture, fit_mixture
 from mmlib.parallel import own_rows, sum_over_processes, whole_batch, world_size
 from mmlib.training import Plan
 

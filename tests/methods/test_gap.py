@@ -21,7 +21,7 @@ from mmlib.methods.gap import (
     modality_gap,
     shift_term,
 )
-from mmlib.methods.mixture import log_densities
+from mmlib.methods.gap_mixture import log_densities
 from mmlib.training import fit
 
 TARGET = torch.tensor([0, 1, 2, 3, 0, 1])

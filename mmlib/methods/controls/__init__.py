@@ -5,8 +5,8 @@ name -> model, class, settings.
 """
 
 from mmlib.fusion import BoostedFusion, BottleneckFusion, ConcatFusion, LateFusion
-from mmlib.methods.certainty import DetachedFusion
 from mmlib.methods.controls import baselines, boosting, cal, detached, gap, valuation
+from mmlib.methods.detached_fusion import DetachedFusion
 
 __all__ = ["CONTROLS", "baselines", "boosting", "cal", "detached", "gap", "valuation"]
 

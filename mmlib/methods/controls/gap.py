@@ -31,7 +31,8 @@ class VersionOne(Gap):
 
 
 class Unweighted(Gap):
-    """Fusion loss and penalty count 1 for every sample: rules out that any weights matter."""
+    """Fusion loss and penalty count 1 for every sample: rules out that their weights matter. (The
+    pull of the shift term still goes by the posterior.)"""
 
     def weights_of(self, posterior: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(posterior), torch.ones_like(posterior)
@@ -46,8 +47,8 @@ class HardPosterior(Gap):
 
 
 class PermutedPosterior(Gap):
-    """The same posteriors, dealt to the samples at random after every fit: rules out that it
-    matters which samples the mixture calls imbalanced."""
+    """The same posteriors, dealt to the samples at random whenever the mixture is fitted (once an
+    epoch): rules out that it matters which samples it calls imbalanced."""
 
     def posterior_of(self, gap: Tensor) -> Tensor:
         r = super().posterior_of(gap)
