@@ -2,6 +2,7 @@
 # Another Python than the first one found: PYTHON=python3.12 make test
 python = .venv/bin/python
 # Side by side on the usable cores; what a file or notebook holds stays on one of them, in order.
+browser = tests/course/test_browser.py
 pytest = $(python) -X warn_default_encoding -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 lab: set-up  ## open JupyterLab on lesson 1 (what a bare "make" does)
@@ -13,10 +14,10 @@ test-fast: set-up  ## what one wants after each edit: the unit tests that are no
 	$(pytest) -q -m "not slow" tests
 
 test-units: set-up  ## the unit tests
-	$(pytest) -q --durations=10 tests
+	$(pytest) -q --durations=10 --ignore=$(browser) tests
 
-test-notebooks: set-up  ## every notebook and solution
-	PYTHONPATH=tests $(pytest) -p conftest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+test-notebooks: set-up  ## every notebook and solution, and lesson 1 in a browser
+	PYTHONPATH=tests $(pytest) -p conftest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 $(browser) notebooks
 
 test-elsewhere: set-up  ## the notebooks as on six other machines: processors, threads, roundings
 	$(python) tests/elsewhere.py
