@@ -64,7 +64,7 @@ def test_two_processes_train_as_one(name, two_processes, one_thread):
     first, second = (found[name] for found in two_processes)
     assert torch.equal(first["weights"], second["weights"])
     alone = parallel_worker.trained(name)
-    assert len(alone["losses"]) >= 20
+    assert len(alone["losses"]) >= 12
     for found in (first, second):
         torch.testing.assert_close(found["losses"], alone["losses"], rtol=0, atol=1e-5)
         torch.testing.assert_close(found["history"], alone["history"], rtol=0, atol=1e-5)

@@ -359,51 +359,47 @@ def test_tables_and_curves(tmp_path):
 KILLED = ("joint-unimodal", "valuation", "boosting", "detached", "gap", "cal")
 
 
-@pytest.mark.slow
-def test_killed_at_random_points_and_resumed(tmp_path):
-    """Twice each, so twelve times; then as an undisturbed run, to the last bit."""
-    command = [sys.executable, HERE / "killed_driver.py", tmp_path, *KILLED]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    kills = dict(line.split() for line in done.stdout.splitlines() if line.startswith(KILLED))
-    assert {name: int(count) for name, count in kills.items()} == dict.fromkeys(KILLED, 2)
-    for name in KILLED:
-        whole, killed = tmp_path / name / "whole", tmp_path / name / "killed"
-        assert {path.name for path in whole.iterdir()} == {path.name for path in killed.iterdir()}
-        file = "model.safetensors"
-        assert (whole / file).read_bytes() == (killed / file).read_bytes(), name
-        tables = (pd.read_csv(folder / "metrics.csv") for folder in (whole, killed))
-        pd.testing.assert_frame_equal(*(table.drop(columns="seconds") for table in tables))
-        assert (whole / "scores.csv").read_bytes() == (killed / "scores.csv").read_bytes()
-
-
 @pytest.fixture(scope="module")
-def signals(tmp_path_factory):
-    """The folder of the runs that were sent signals, their exit statuses, and what they said."""
-    folder = tmp_path_factory.mktemp("signals")
-    command = [sys.executable, HERE / "killed_driver.py", folder, "signals"]
+def stopped(tmp_path_factory):
+    """The folder of the runs that were killed or sent signals, `{what: numbers}`, what was said."""
+    folder = tmp_path_factory.mktemp("stopped")
+    command = [sys.executable, HERE / "killed_driver.py", folder, *KILLED]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-    of_ctrl_c, of_sigterm = (list(map(int, line.split())) for line in done.stdout.splitlines())
-    return folder, of_ctrl_c, of_sigterm, done.stderr
+    lines = (line.split() for line in done.stdout.splitlines())
+    return folder, {what: list(map(int, numbers)) for what, *numbers in lines}, done.stderr
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_leaves(signals):
+@pytest.mark.parametrize("name", KILLED)
+def test_killed_at_random_points_and_resumed(name, stopped):
+    """Twice each, so twelve times; then as an undisturbed run, to the last bit."""
+    folder, numbers, _ = stopped
+    assert numbers[name] == [2]
+    whole, killed = folder / name / "whole", folder / name / "killed"
+    assert {path.name for path in whole.iterdir()} == {path.name for path in killed.iterdir()}
+    for file in ("model.safetensors", "scores.csv"):
+        assert (whole / file).read_bytes() == (killed / file).read_bytes(), file
+    tables = (pd.read_csv(folder / "metrics.csv") for folder in (whole, killed))
+    pd.testing.assert_frame_equal(*(table.drop(columns="seconds") for table in tables))
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_leaves(stopped):
     """Once: the epoch is finished and saved. Twice: at once. Both resume to the same weights."""
-    folder, statuses, _, said = signals
-    assert statuses == [130, 130, 0, 0]  # once, twice, resumed, resumed
+    folder, numbers, said = stopped
+    assert numbers["Ctrl-C"] == [130, 130, 0, 0]  # once, twice, resumed, resumed
     assert "finishing this epoch; again to leave at once" in said
     files = [folder / name / "model.safetensors" for name in ("whole", "once", "twice")]
     assert len({path.read_bytes() for path in files}) == 1
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_at_once(signals):
+def test_sigterm_leaves_at_once(stopped):
     """Sent to two processes, as torchrun does: one of them tells, and both resume."""
-    folder, _, statuses, said = signals
-    assert statuses == [130, 130, 0, 0]  # both, resumed, both
-    stopped = "stopped; what was finished is kept, --resume goes on from there"
-    assert said.count(stopped) == 2 + 1  # those of Ctrl-C, and one of the two
+    folder, numbers, said = stopped
+    assert numbers["SIGTERM"] == [130, 130, 0, 0]  # both, resumed, both
+    sentence = "stopped; what was finished is kept, --resume goes on from there"
+    assert said.count(sentence) == 2 + 1  # those of Ctrl-C, and one of the two
     files = [folder / "two" / name / "model.safetensors" for name in ("whole", "ended")]
     assert len({path.read_bytes() for path in files}) == 1

@@ -2,36 +2,39 @@
 
 import os
 import platform
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 import elsewhere
 
 pytestmark = pytest.mark.slow
-SUPPORT = Path(__file__).parents[1] / "support"
+START = Path(__file__).parents[1] / "support" / "perturbed_start.py"
 
 
-def first_layers(**environment):
+def first_layers(perturbed, monkeypatch):
     """Of two first layers of one seed and of a second layer, their weights squared and added."""
-    code = (
-        "import torch, perturbed_start\n"
-        "def layer(channels):\n"
-        "    torch.manual_seed(0)\n"
-        "    return torch.nn.Conv2d(channels, 2, 3).weight.double()\n"
-        "for x in (layer(1), layer(1), layer(16)): print(x.square().sum().item().hex())"
-    )
-    command = [sys.executable, "-c", code]
-    said = subprocess.check_output(command, text=True, cwd=SUPPORT, env=os.environ | environment)
-    return [float.fromhex(word) for word in said.split()]
+
+    def squares(channels):
+        torch.manual_seed(0)
+        return nn.Conv2d(channels, 2, 3).weight.double().square().sum().item()
+
+    with monkeypatch.context() as patch:
+        patch.setenv("PERTURBED", perturbed)
+        patch.setattr(_ConvNd, "reset_parameters", _ConvNd.reset_parameters)  # so it is put back
+        runpy.run_path(str(START))
+        return [squares(channels) for channels in (1, 1, 16)]
 
 
-def test_perturbed_first_layers_differ_by_a_millionth_and_no_others():
-    plain = first_layers(PERTURBED="")
-    one, two = first_layers(PERTURBED="1"), first_layers(PERTURBED="2")
+def test_perturbed_first_layers_differ_by_a_millionth_and_no_others(monkeypatch):
+    plain, one, two = (first_layers(seed, monkeypatch) for seed in ("", "1", "2"))
     assert plain[0] == plain[1] and one[0] == one[1] and two[0] == two[1]
     assert len({plain[0], one[0], two[0]}) == 3
     assert abs(one[0] / plain[0] - 1) < 5e-6
@@ -47,13 +50,10 @@ def test_six_settings():
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="no x86 processor")
 def test_the_one_of_ci_is_not_this_machines():
-    environment = elsewhere.not_our_own().environment()
-    said = "import torch; print(torch.backends.cpu.get_cpu_capability())"
-    capability = [
-        subprocess.check_output([sys.executable, "-c", said], text=True, env=os.environ | more)
-        for more in ({}, environment)
-    ]
-    assert capability[0] != capability[1]
+    environment = os.environ | elsewhere.not_our_own().environment()
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    there = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    assert there.strip() != torch.backends.cpu.get_cpu_capability()
 
 
 def test_a_failed_cell_fails_the_run(tmp_path):

@@ -1,8 +1,9 @@
 """Trains on the toy data in forked processes and kills them; see commands/test_train.py.
 
-killed_driver.py FOLDER METHOD...   kills each method's run twice at random, then lets it end
-killed_driver.py FOLDER signals     interrupts two runs, by one and by two Ctrl-C, and one of two
-                                    processes by SIGTERM, then lets them end
+killed_driver.py FOLDER METHOD...
+
+Kills each method's run twice at random, then lets it end; interrupts two runs, by one and by two
+Ctrl-C, and one of two processes by SIGTERM, then lets them end.
 """
 
 import os
@@ -74,7 +75,7 @@ def kill_twice(folder, method, luck):
             shutil.rmtree(folder / "killed")
             kills, took = 0, took / 2
     assert end(start(folder / "killed", method)) == 0
-    print(method, kills)
+    print(method, kills, flush=True)
 
 
 def interrupt(folder):
@@ -89,7 +90,7 @@ def interrupt(folder):
             time.sleep(0.03)
             os.kill(process, signal.SIGINT)
         found.append(end(process))
-    print(*found, *(end(start(folder / name, *slow)) for name in ("once", "twice")))
+    print("Ctrl-C", *found, *(end(start(folder / name, *slow)) for name in ("once", "twice")))
 
 
 def terminate(folder):
@@ -101,14 +102,12 @@ def terminate(folder):
     for process in processes:
         os.kill(process, signal.SIGTERM)
     found = [end(process) for process in processes]
-    print(*found, *(end(process) for process in start_two(folder / "ended")))
+    print("SIGTERM", *found, *(end(process) for process in start_two(folder / "ended")))
 
 
 if __name__ == "__main__":
     folder, luck = Path(sys.argv[1]), random.Random(0)
-    if sys.argv[2] == "signals":
-        interrupt(folder)
-        terminate(folder / "two")
-    else:
-        for method in sys.argv[2:]:
-            kill_twice(folder / method, method, luck)
+    for method in sys.argv[2:]:
+        kill_twice(folder / method, method, luck)
+    interrupt(folder)
+    terminate(folder / "two")

@@ -32,7 +32,7 @@ NAMES += ("boosting", "detached", "gap", "cal", "modality-dropout")
 
 
 def trained(name):
-    """`losses` of each step, a row an epoch in `history`, `weights`; 20 steps or more, augmented,
+    """`losses` of each step, a row an epoch in `history`, `weights`; 12 steps or more, augmented,
     in a network with batch normalisation."""
     data = Lazy(".", "train")
     method = make(name, data, change=share_batch_norm, lr=0.02)
@@ -51,7 +51,8 @@ def trained(name):
         return Plan(found.index[:count], keep, found.looked_at)
 
     method.step, method.plan = watched, even
-    history = fit(method, data, epochs=4, batch_size=8, progress=False)
+    size = 8 if name == "gap" else 16  # with fewer steps its mixture finds no two components
+    history = fit(method, data, epochs=4, batch_size=size, progress=False)
     acted = {
         "gap": lambda: not method.mixture.degenerate,
         "boosting": lambda: len(method.grown) > 0,

@@ -1,8 +1,10 @@
 """The cache: entries are whole and of their sources, whoever writes, is killed, fills the disk."""
 
 import errno
+import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -269,107 +271,83 @@ def test_threads_share_a_cache(cache, source):
     assert len(files(cache)) == 21
 
 
-# processes are forked from one that has imported PyTorch, which takes seconds
-FORKS = """
-import os, random, signal, sys, time, torch
-from pathlib import Path
-from safetensors.torch import load_file
-from mmlib.data.reading.cache import Cache
+FORK = multiprocessing.get_context("fork")  # starts in no time, PyTorch being imported
 
-torch.set_num_threads(1)
-folder = Path(sys.argv[1])
 
-def fork(work, *arguments):
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        work(*arguments)
-        code = 0
-    finally:
-        os._exit(code)
-
-def fill(rounds):
+def fill(folder, rounds):
     for _ in range(rounds):
         cache = Cache(folder / "cache", {})
         for i in range(40):
-            x = cache.get(str(i), [folder / "source"], lambda: {"x": torch.full((200_000,), i)})
+            x = cache.get(str(i), [folder / "source"], lambda i=i: {"x": torch.full((200_000,), i)})
             assert x["x"].shape == (200_000,) and (x["x"] == i).all(), i
         (folder / "source").write_text("changed")  # all entries are stale now
 
-def read(count):
-    cache = Cache(folder / str(count), {})
-    for i in range(count):
-        cache.get(str(i), [], lambda: {"x": torch.ones(100_000)})["x"].sum()
-"""
 
-
-def run(code, folder):
-    (folder / "source").write_text("")
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS + code, folder], capture_output=True, text=True, timeout=LIMIT
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def filling(folder, rounds):
+    """A process that fills."""
+    process = FORK.Process(target=fill, args=(folder, rounds))
+    process.start()
+    return process
 
 
 def whole_entries(folder):
     entries = list((folder / "cache").glob("*/*.safetensors"))
     for path in entries:
         x = load_file(path)["x"]
-        assert x.shape == (200_000,) and (x == int(path.stem)).all()
+        assert x.shape == (200_000,) and (x == int(path.stem)).all(), path
     return len(entries)
 
 
 @pytest.mark.slow
 def test_several_processes_fill_one_cache(tmp_path):
-    said = run(
-        """
-pids = [fork(fill, 3) for _ in range(4)]
-print([os.waitpid(pid, 0)[1] for pid in pids])
-""",
-        tmp_path,
-    )
-    assert said == "[0, 0, 0, 0]\n"
+    (tmp_path / "source").write_text("")
+    processes = [filling(tmp_path, 3) for _ in range(4)]
+    for process in processes:
+        process.join(LIMIT)
+    assert [process.exitcode for process in processes] == [0] * 4
     assert whole_entries(tmp_path) == 40
     assert not list((tmp_path / "cache").glob("*/unfinished/*"))
 
 
 @pytest.mark.slow
 def test_killed_at_random_ten_times(tmp_path):
-    said = run(
-        """
-luck, kills, left = random.Random(0), 0, []
-while kills < 10 or not left and kills < 100:  # until one came in the middle of a write
-    pid = fork(fill, 10**6)
-    time.sleep(luck.uniform(0.02, 0.2))
-    os.kill(pid, signal.SIGKILL)
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
-    for path in (folder / "cache").glob("*/*.safetensors"):
-        x = load_file(path)["x"]
-        assert x.shape == (200_000,) and (x == int(path.stem)).all(), path
-    kills, left = kills + 1, list((folder / "cache").glob("*/unfinished/*"))
-print(len(left))
-fill(1)
-""",
-        tmp_path,
-    )
-    assert int(said) > 0, "no kill came in the middle of a write; make the entries larger"
+    (tmp_path / "source").write_text("")
+    luck, kills, left = random.Random(0), 0, []
+    while kills < 10 or not left and kills < 100:  # until one came in the middle of a write
+        process = filling(tmp_path, 10**6)
+        time.sleep(luck.uniform(0.02, 0.2))
+        process.kill()
+        process.join(LIMIT)
+        assert process.exitcode == -signal.SIGKILL
+        whole_entries(tmp_path)
+        kills, left = kills + 1, list((tmp_path / "cache").glob("*/unfinished/*"))
+    assert left, "no kill came in the middle of a write; make the entries larger"
+    fill(tmp_path, 1)
     assert whole_entries(tmp_path) == 40
+
+
+READS = """
+import os, sys, torch
+from pathlib import Path
+from mmlib.data.reading.cache import Cache
+
+torch.set_num_threads(1)
+for count in (20, 20, 400, 400):  # 8 and 160 MB: written, then read
+    pid = os.fork()
+    if pid == 0:
+        cache = Cache(Path(sys.argv[1]) / str(count), {})
+        for i in range(count):
+            cache.get(str(i), [], lambda: {"x": torch.ones(100_000)})["x"].sum()
+        os._exit(0)
+    _, status, usage = os.wait4(pid, 0)
+    assert status == 0
+    print(usage.ru_maxrss // 1024)
+"""
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_entries(tmp_path):
-    said = run(
-        """
-for count in (20, 20, 400, 400):  # 8 and 160 MB: written, then read
-    _, status, usage = os.wait4(fork(read, count), 0)
-    assert status == 0
-    print(usage.ru_maxrss // 1024)
-""",
-        tmp_path,
-    )
+    said = subprocess.check_output([sys.executable, "-c", READS, tmp_path], text=True)
     peaks = list(map(int, said.split()))
     assert max(peaks) - min(peaks) < 30, peaks
 

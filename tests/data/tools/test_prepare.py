@@ -31,6 +31,7 @@ pytest.importorskip("av", reason="the extra mmlib[video] is not installed")
 
 SIZE = (64, 48)
 TONE = 440.0  # Hz
+FORK = multiprocessing.get_context("fork")  # starts in no time, PyTorch being imported
 
 
 def tone(seconds, rate=16_000):
@@ -241,9 +242,8 @@ def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
     assert run("cremad", whole).done == 12
     seconds = time.monotonic() - begin
     expected, luck, kills = content(whole), random.Random(0), 0
-    fork = multiprocessing.get_context("fork")  # starts in no time, so that many can be killed
     for _ in range(10):
-        process = fork.Process(target=run, args=("cremad", killed))
+        process = FORK.Process(target=run, args=("cremad", killed))
         process.start()
         process.join(luck.uniform(0, 0.25) * seconds)
         kills += process.exitcode is None
@@ -259,46 +259,28 @@ def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
     assert not list(killed.rglob("*.part"))
 
 
-DRIVER = """
-import os, sys, time
-from mmlib.data.tools import prepare as module
-from mmlib.data.tools import workers as workers_of
+make_lacking = module.make_lacking
 
-original = module.make_lacking
 
-def crash_or_wait(clip):
+def crash_or_make(clip):
+    """The clip `crash` ends its worker."""
     if clip.id == "crash":
         os._exit(9)
-    if sys.argv[2] == "wait":
-        time.sleep(3600)
-    return original(clip)
-
-crash_or_wait.__module__ = __name__
-module.make_lacking = crash_or_wait
-if __name__ == "__main__":
-    print(module.prepare("cremad", sys.argv[1], processes=2, progress=False))
-"""
-
-
-@pytest.fixture
-def driver(tmp_path):
-    """Runs `prepare` with two processes, in which the clip `crash` ends its worker."""
-    path = tmp_path / "driver.py"
-    path.write_text(DRIVER)
-    return [sys.executable, path]
+    return make_lacking(clip)
 
 
 @pytest.mark.slow
-def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, driver):
+def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, monkeypatch):
     assert run("cremad", cremad).done == 4
     alone = content(cremad)
     for name in ("Image-01-FPS", "AudioWAV"):
         shutil.rmtree(cremad / name)
     film(cremad / "VideoFlash" / "crash.flv", 1)
-    result = subprocess.run([*driver, cremad, "go"], capture_output=True, text=True, timeout=LIMIT)
-    assert result.returncode == 0, result.stderr
-    assert "clips prepared 4, there already 0, failed 1" in result.stdout
-    assert "crash: the process that decoded it crashed" in result.stdout
+    monkeypatch.setattr(module, "make_lacking", crash_or_make)
+    monkeypatch.setattr(workers_of, "get_context", lambda _: FORK)
+    report = run("cremad", cremad, processes=2)
+    assert "clips prepared 4, there already 0, failed 1" in str(report)
+    assert "crash: the process that decoded it crashed" in str(report)
     found = content(cremad)
     assert found.pop(FAILURES).startswith(b"crash\t")
     assert found == alone and len(alone) == 4 * 4  # three frames and a sound each
@@ -332,10 +314,26 @@ def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
     ]
 
 
+DRIVER = """
+import sys, time
+from mmlib.data.tools import prepare as module
+
+def wait(clip):
+    time.sleep(3600)
+
+wait.__module__ = __name__
+module.make_lacking = wait
+if __name__ == "__main__":
+    module.prepare("cremad", sys.argv[1], processes=2, progress=False)
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_workers_end_with_a_main_process_that_is_killed(cremad, driver):
-    process = subprocess.Popen([*driver, cremad, "wait"], start_new_session=True)
+def test_workers_end_with_a_main_process_that_is_killed(cremad):
+    driver = cremad / "driver.py"
+    driver.write_text(DRIVER)
+    process = subprocess.Popen([sys.executable, driver, cremad], start_new_session=True)
     assert wait_for(lambda: len(_workers(process.pid)) == 2, lambda: process.poll() is None)
     workers = _workers(process.pid)
     time.sleep(1)
