@@ -93,8 +93,8 @@ def test_tables_say_what_made_them():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scenario", "method", "seed"),
-    [("boosting", "imbalanced", "boosting", 1), ("cal", "imbalanced", "cal", 1)]  # the same data
-    + [("gap", "corrupted", "gap", 0)],
+    [(name, "imbalanced", name, 1) for name in ("boosting", "cal")]  # on the same data
+    + [("baselines", "imbalanced", "joint", 1), ("gap", "corrupted", "gap", 0)],
 )
 def test_one_row_again(name, scenario, method, seed, tables):
     row = tables[name].query("scenario == @scenario and method == @method")
