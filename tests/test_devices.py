@@ -54,6 +54,7 @@ def test_the_quota_of_a_container_counts():
     assert done.stdout.strip() == "1"
 
 
+@pytest.mark.slow
 def test_no_default_counts_the_machines_cores():
     sources = [*ROOT.glob("mmlib/**/*.py"), *ROOT.glob("tests/*.py")]
     calls = re.compile(r"os\.cpu_count\(|multiprocessing\.cpu_count\(")

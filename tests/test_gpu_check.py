@@ -30,6 +30,7 @@ sys.exit(gpu_check.main())
 """
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_or_hangs_is_told_and_the_others_go_on(tmp_path, monkeypatch, capsys):
     bodies = {
         "gpu_good": "yield 'sum', 2, None",

@@ -92,6 +92,7 @@ def test_every_layer_starts_as_in_the_released_code(key):
             assert is_normal(layer.weight, 0.02, mean=1), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [("cremad", "ogm-ge"), ("cremad", "detached")], ids=" ".join)
 def test_the_start_is_that_of_the_seed(key):
     starts = []

@@ -41,6 +41,7 @@ def test_history_tells_what_happened():
     assert history[0]["answer"] == 42.0 and history[0]["seconds"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_weights(name):
     runs = []
@@ -135,6 +136,7 @@ def stop_in(epoch):
     return evaluate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Growing, *(lambda n=n: over_rows(n) for n in METHODS)])
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_a_resumed_run_reaches_the_weights_of_an_undisturbed_one(make, epoch, tmp_path):
@@ -165,6 +167,7 @@ class Plain(toys.Lazy):
         return super().finish(inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_data_read_as_it_is_needed_train_as_those_in_memory(name):
     lazy = Plain(".", "train")

@@ -14,6 +14,8 @@ from mmlib.data.tools.samples import write_sample
 from mmlib.methods import boosting
 from mmlib.training import fit
 
+pytestmark = pytest.mark.slow  # files are made and read in each
+
 # the released scheduler's step, and whether its loop calls it before or after an epoch
 DECAYS = {
     "OGM-GE": (70, "after"),

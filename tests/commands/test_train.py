@@ -25,6 +25,8 @@ from mmlib.data.tools.samples import WRITERS, write_sample
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.methods import METHODS
 
+pytestmark = pytest.mark.slow  # files are made and read in each
+
 HERE = Path(toys.__file__).parent
 SHIPPED = mmlib.data.DATA  # before a test puts its own there
 REAL = tuple(name for name in SHIPPED if name != "av-digits")

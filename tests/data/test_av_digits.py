@@ -22,6 +22,7 @@ def small():
     return {scenario: AVDigits("val", scenario, size=300) for scenario in SCENARIOS}
 
 
+@pytest.mark.slow
 def test_contract(small):
     data = small["imbalanced"]
     assert data.inputs["audio"].shape == (300, 1, 40, 51)
@@ -41,10 +42,12 @@ def whole():
     return {split: AVDigits(split) for split in ("train", "val", "test")}
 
 
+@pytest.mark.slow
 def test_default_sizes(whole):
     assert [len(data) for data in whole.values()] == [3000, 1000, 2000]
 
 
+@pytest.mark.slow
 def test_the_sound_one_hears_is_the_sound_the_network_gets(small):
     data = small["corrupted"]
     again = data.audio_input(torch.stack([data.waveform(i) for i in range(20)]))
@@ -84,6 +87,7 @@ def test_the_pair_shows_and_says_the_same_digit(small):
     assert torch.equal(torch.from_numpy(spoken)[clips], data.target)
 
 
+@pytest.mark.slow
 def test_shares_of_ruined_modalities(whole):
     wanted = {"imbalanced": (0, 0), "samplewise": (0.5, 0.5), "corrupted": (0.1, 0.3)}
     for scenario, shares in wanted.items():
@@ -111,6 +115,7 @@ def test_truth_is_what_was_done(small):
     assert (small["flipped"].truth["visual_clutter"] == 0).all()
 
 
+@pytest.mark.slow
 def test_training_audio_is_standardised():
     for scenario in SCENARIOS:
         audio = AVDigits("train", scenario, size=500).inputs["audio"]

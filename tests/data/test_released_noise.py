@@ -97,6 +97,7 @@ def rewritten(path, pixels):
     return Image.fromarray(pixels)
 
 
+@pytest.mark.slow
 def test_on_mvsa_noise_comes_after_the_resizing_and_before_the_crop(own):
     data = MVSASingle(own("mvsa-single"), "test", cache=False)
     path, rng = data.sources(0)[0], np.random.default_rng(0)
@@ -113,6 +114,7 @@ def test_on_mvsa_noise_comes_after_the_resizing_and_before_the_crop(own):
         assert strength[0] == pytest.approx(strength[1], rel=0.03)
 
 
+@pytest.mark.slow
 def test_on_nyud2_noise_comes_last_and_is_not_smoothed(own):
     data = NYUDepthV2(own("nyud2"), "test", cache=False)
     smooth = np.linspace(60, 200, 640).repeat(3).reshape(1, 640, 3).repeat(240, 0).astype(np.uint8)

@@ -35,6 +35,7 @@ def test_every_condition_hits_its_modalities_and_no_other(test_data):
     assert not torch.equal(first, again)
 
 
+@pytest.mark.slow
 def test_scores_hold_each_condition_and_attack(method, test_data):
     sets = list(corrupted_sets(test_data, range(1)))
     scores = under_corruption(method, test_data, sets)

@@ -126,6 +126,7 @@ def test_the_best_that_three_bits_can_reach():
     assert scores["weight_visual"] <= 0.5 and scores["fused_weighted"] == 1
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
     calls = []
 

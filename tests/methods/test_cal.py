@@ -228,6 +228,7 @@ def test_weights_of_samples_are_those_of_batches_of_one():
     assert (even["a"] == 0.5).all() and not even["a"].requires_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READINGS)
 def test_a_resumed_run_ends_in_the_same_weights(kind, data, tmp_path):
     whole = method(lr=0.1, kind=kind)

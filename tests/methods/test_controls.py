@@ -80,6 +80,7 @@ def test_formulas_that_are_our_reading_say_so(thing):
     assert thing.__name__.startswith("_") or "our reading" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_control_trains_and_resumes(name, data, tmp_path):
     small = AVDigits("train", "corrupted", size=32)

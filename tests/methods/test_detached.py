@@ -208,6 +208,7 @@ def test_three_modalities_and_masked_ones(data):
         trained.model(inputs, nothing)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_in_the_same_weights(data, tmp_path):
     """Stopped before the sets are measured, with the sets, and between the stages."""
     whole = method(data, lr=0.1)

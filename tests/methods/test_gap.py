@@ -102,6 +102,7 @@ def test_em_recovers_what_was_planted(means, deviations, shares, seed):
     assert found.weights.sum().item() == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("components", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_log_likelihood_is_that_of_scikit_learn(components, seed):
@@ -298,6 +299,7 @@ class Stop(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"name": "gap-purified-random", "purify_epochs": 2}])
 @pytest.mark.parametrize("epoch", [2, 3, 4])
 def test_a_resumed_run_reaches_the_weights_of_an_undisturbed_one(options, epoch, data, tmp_path):

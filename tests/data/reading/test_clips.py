@@ -182,6 +182,7 @@ def boxes_of(dataset, clip, rows):
     return torch.stack([left, top, wide.abs(), tall, (wide < 0).float()], -1)
 
 
+@pytest.mark.slow
 def test_released_crops_are_each_frames_own_out_of_the_original_picture(own):
     """Shapes of 3:4 to 4:3 in the picture, which a box in a square squeezed from 4:3 has not."""
     root = own("cremad")

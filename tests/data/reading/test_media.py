@@ -66,6 +66,7 @@ def test_another_rate_is_converted(rate, sound):
 RATES = [4_000, 8_000, 11_025, 15_999, 16_000, 22_050, 24_000, 32_000, 44_056, 44_100, 48_000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [*RATES, 192_000])
 def test_a_recording_is_what_librosa_loads(rate, sound):
     """Odd rates and lengths too; below 35,400 Hz one has more than half of what comes out holds."""

@@ -13,6 +13,8 @@ from mmlib.data.tools.check import KNOWN, check_data
 from mmlib.data.tools.report import SHOWN
 from mmlib.data.tools.samples import write_sample
 
+pytestmark = pytest.mark.slow  # files are made and read in each
+
 
 def check(name, root, **options):
     return check_data(name, root, **{"expected": False, "progress": False} | options)

@@ -27,6 +27,8 @@ from mmlib.data.tools.sample_clips import write_cremad
 from mmlib.data.tools.sample_videos import write_video, write_videos
 from waiting import LIMIT, wait_for
 
+pytestmark = pytest.mark.slow  # files are made and read in each
+
 pytest.importorskip("av", reason="the extra mmlib[video] is not installed")
 
 SIZE = (64, 48)

@@ -15,6 +15,8 @@ from mmlib.data.reading.lists import SPLITS
 from mmlib.data.reading.media import read_image
 from mmlib.data.tools.samples import write_sample
 
+pytestmark = pytest.mark.slow  # files are made and read in each
+
 SMALL = {
     "cremad": {"clips_per_class": 24, "actors": 4},
     "ave": {"clips_per_class": 15, "classes": 3},

@@ -6,6 +6,8 @@ from mmlib.data import UCF101, ModelNet40, MVSASingle, NYUDepthV2
 from mmlib.data.tools.sample_pictures import write_modelnet40, write_mvsa, write_nyud2, write_ucf101
 from mmlib.evaluation import linear_probe
 
+pytestmark = pytest.mark.slow  # files are made and read in each
+
 SETS = {
     "nyud2": (write_nyud2, NYUDepthV2),
     "ucf101": (write_ucf101, UCF101),
