@@ -154,7 +154,8 @@ def loading_speeds(root, rounds=5):
     Frames are cropped and flipped at random in all three, and ours come as `fit` gets them. In
     turns, so that a busy machine slows down all.
     """
-    from reference_loader import PerItem  # not at the top: children's peaks start at what we hold
+    # not at the top: children's peaks start at what we hold
+    from support.reference_loader import PerItem
 
     for number in tqdm(range(rounds), desc="rounds of loading"):
         data = CremaD(root, "train", cache=root / f"cache{number}")
