@@ -93,10 +93,10 @@ def loaded(
 
     if read:
         parts = list(parts)
-        results = map(on_its_way, parts, read(parts, draws))
+        results = (on_its_way(*pair) for pair in zip(parts, read(parts, draws)))
     else:
         results = ahead(on_its_way, parts)
-    with closing(results) if hasattr(results, "close") else nullcontext():
+    with closing(results):
         for (inputs, rest, own), arrived in results:
             if cuda:
                 torch.cuda.current_stream(device).wait_event(arrived)

@@ -89,15 +89,15 @@ def test_what_is_said_of_a_gpu_is_what_was_measured():
     speed = {name: row["steps/s"] for name, row in rows["timing"].items() if "steps/s" in str(row)}
     kinds = ("float32", "bfloat16", "compiled")
     ours = [speed[f"ours, {kind}"] for kind in kinds]
-    pure = [x / speed[f"pure, {kind}"] for x, kind in zip(ours, kinds)]
+    bare = [speed[f"pure, {kind}"] for kind in kinds]
     loading = [x / speed["released, per item"] for x in ours]
     said = [float(x) for x in re.findall(r"(?<![\w.-])\d+\.\d+(?:e-\d+)?", text)]
     worst = max(x["float32"] for x in rows["agreement"].values())
     runs = [rows["seeds"][f"{place}, 16 at once"]["seeds a minute"] for place in ("cuda", "cpu")]
     assert said == [float(f"{worst:.1e}")] + [
         *(round(x, 1) for x in ours),
-        *(round(x, 2) for x in pure),
-        *(round(x, 1) for x in loading),
+        *(round(x / y, 2) for x, y in zip(ours, bare)),
+        *(round(x, 1) for x in (*loading, *bare)),
     ]
     assert f"the {rows['tests']['passed']} tests pass" in text
     assert [f"{x:.0f}" for x in runs] == re.findall(r"(\d+) (?:runs|on its)", text)

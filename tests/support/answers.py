@@ -1,4 +1,4 @@
-"""How the tests of the exercises hold a check against right and wrong answers."""
+"""The tests that every lesson's file in tests/exercises imports: its checks on its answers."""
 
 import sys
 
@@ -9,8 +9,9 @@ from scipy import stats
 from mmlib.exercises import checking
 
 
-def accepts(check, answer, capsys):
+def test_right_started_and_empty(answered, capsys):
     """The check takes the answer, waits for one that is only started, and names a lost return."""
+    check, answer = answered
     check(answer)
     assert capsys.readouterr().out.endswith(": passed\n")
     check(lambda *_: ...)
@@ -19,15 +20,17 @@ def accepts(check, answer, capsys):
     def forgot(*_):
         pass
 
-    refuses(check, forgot, "forgot returns None")
+    with pytest.raises(AssertionError, match="forgot returns None"):
+        check(forgot)
 
 
-def refuses(check, answer, hint):
+def test_wrong_answers_get_their_hint(refused):
+    check, answer, hint = refused
     with pytest.raises(AssertionError, match=hint):
         check(answer)
 
 
-def tells_apart(right, monkeypatch):
+def test_every_known_mistake_gets_its_own_hint(monkeypatch, request):
     """Every value in a check's tables of mistakes leads to the hint beside it, in some case."""
     told, compare = {}, checking.compare
 
@@ -44,7 +47,7 @@ def tells_apart(right, monkeypatch):
                 if wrong is not ...:
                     told[hint] = told.get(hint) or said(wrong, wanted, mistakes, atol) == hint
 
-    for check, answer in right.items():
+    for check, answer in request.module.RIGHT.items():
         monkeypatch.setattr(sys.modules[check.__module__], "compare", spy, raising=False)
         check(answer)
     assert told
