@@ -91,22 +91,21 @@ def test_without_a_gpu_or_with_data_in_memory_threads_read():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork")
-def test_processes_read_what_threads_read():
+def test_processes_read_what_threads_read(monkeypatch):
     """Epoch after epoch, after one that was left, and without a number of the global generator."""
+    monkeypatch.setattr("mmlib.batches.usable_cores", lambda: 3)
     data, before = toys.Lazy(".", "train"), torch.get_rng_state()
     draws = torch.rand(len(data), DRAWS, generator=torch.Generator().manual_seed(0))
-    processes = _Processes(data, 2)
-    for size in (7, 40, 3):
-        parts = torch.arange(len(data)).flip(0).split(size)
-        next(loaded(data, parts, "cpu", draws, processes.read))
-        found = loaded(data, parts, "cpu", draws, processes.read)
-        for one, other in zip(found, loaded(data, parts, "cpu", draws), strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=0)
+    with reading(data, "cuda") as read:
+        for size in (7, 40, 3):
+            parts = torch.arange(len(data)).flip(0).split(size)
+            next(loaded(data, parts, "cpu", draws, read))
+            found = loaded(data, parts, "cpu", draws, read)
+            for one, other in zip(found, loaded(data, parts, "cpu", draws), strict=True):
+                torch.testing.assert_close(one, other, rtol=0, atol=0)
+        assert len(multiprocessing.active_children()) == 2
     assert torch.equal(torch.get_rng_state(), before)
-    children = multiprocessing.active_children()
-    assert len(children) >= 2
-    processes.loader = None
-    assert not set(children) & set(multiprocessing.active_children())
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork")
