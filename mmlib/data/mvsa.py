@@ -12,6 +12,7 @@ from torch import Tensor
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
+from mmlib.data.reading.damage import refusal_of, stub_of
 from mmlib.data.reading.folders import file_of, folder_of
 from mmlib.data.reading.lists import Line, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
@@ -151,6 +152,8 @@ class MVSASingle(FromFiles):
             return row.text
         path = file_of(self._text_file(row), "put the text of the tweet there")
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        if stub_of(content):
+            raise ValueError(refusal_of(path, "the text of a tweet"))
         try:
             return content.decode("utf-8").strip()
         except UnicodeDecodeError:  # some of the published files are not UTF-8

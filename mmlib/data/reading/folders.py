@@ -5,14 +5,17 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from mmlib.data.reading.damage import no_file
+
 PICTURES = (".jpg", ".jpeg", ".png")
 
 
 def file_of(path: str | Path, what: str) -> Path:
     """`path`, if it is a file; otherwise a `FileNotFoundError` that says what to do."""
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; {what}")
+    wrong = no_file(path)
+    if wrong:
+        raise FileNotFoundError(f"{path} {wrong}; {what}")
     return path
 
 

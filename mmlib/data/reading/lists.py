@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mmlib.arguments import one_of
+from mmlib.data.reading.damage import refusal_of, stub_of
 from mmlib.data.reading.folders import file_of
 
 SPLITS = ("train", "val", "test")
@@ -83,6 +84,8 @@ def read_lines(path: str | Path) -> list[Line]:
     """
     path = file_of(path, "put the data set's list there")
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if stub_of(content):
+        raise ValueError(refusal_of(path, "a list"))
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
