@@ -16,6 +16,7 @@ from mmlib.data.reading.damage import refusal_of, stub_of
 from mmlib.data.reading.folders import file_of, folder_of
 from mmlib.data.reading.lists import Line, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
 
@@ -98,6 +99,7 @@ class MVSASingle(FromFiles):
             self.classes, parts = read(lists, split)
         self._train, self._rows = parts["train"], parts[split]
         self._keep(self._rows, cache, {"data": "mvsa-single", "size": 256})
+        self._found = self._near()  # of the files that are not there by their own name
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
@@ -123,7 +125,7 @@ class MVSASingle(FromFiles):
         """The picture of a sample and, where the list does not hold it, the file of its text."""
         row = self._rows[index]
         texts = [] if row.text is not None else [self._text_file(row)]
-        return [self.root / row.picture, *texts]
+        return [self._file(row.picture), *texts]
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
@@ -140,7 +142,7 @@ class MVSASingle(FromFiles):
         return inputs | {"visual": normalise(x, *STATISTICS)}
 
     def _picture(self, row: Tweet) -> Tensor:
-        path = self.root / row.picture
+        path = self._file(row.picture)
         # by its path, for ids are unique within one list only
         id = str(Path(row.picture))
         return self._cache.get(
@@ -160,7 +162,23 @@ class MVSASingle(FromFiles):
             return content.decode("latin-1").strip()
 
     def _text_file(self, row: Tweet) -> Path:
-        return self.root / "data" / f"{row.id}.txt"
+        return self._file(f"data/{row.id}.txt")
+
+    def _file(self, name: str) -> Path:
+        return self.root / self._found.get(name, name)
+
+    def _near(self) -> dict[str, str]:
+        rows = [*self._train, *self._rows]
+        wanted = [row.picture for row in rows]
+        wanted += [f"data/{row.id}.txt" for row in rows if row.text is None]
+        folders: dict[str, list[str]] = {}
+        for folder, _, name in (path.rpartition("/") for path in wanted):
+            folders.setdefault(folder, []).append(name)
+        return {
+            f"{folder}/{name}": f"{folder}/{there}"
+            for folder, names in folders.items()
+            for name, there in near_names(self.root / folder, names).items()
+        }
 
 
 def _layout_of(lists: Path) -> str:

@@ -1,6 +1,5 @@
 """UCF-101: an action, its pictures and its optical flow."""
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -17,12 +16,16 @@ from mmlib.data.reading.boxes import flips, square_boxes, unaligned
 from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
 from mmlib.data.reading.lists import Entry, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import IMAGENET, SIDE, crop, normalise, shrink
 
 STATISTICS = (  # DI-MML's, of the pictures
     tuple(x / 255 for x in (106.46409, 101.46796, 93.22408)),
     tuple(x / 255 for x in (68.28274, 66.40727, 67.58706)),
 )
+
+
+TREES = ("tvl1_flow/u", "tvl1_flow/v", "jpegs_256")
 
 
 class Recipe(NamedTuple):
@@ -112,7 +115,8 @@ class UCF101(FromFiles):
         entries = entries if split == "test" else _without_groups(path, entries, split)
         recipe = {"data": "ucf101", **self._how._asdict()}
         self._keep(entries, cache if places else False, recipe)
-        self._folders: dict[Path, dict[str, str]] = {}
+        # HandStandPushups in the lists is HandstandPushups in the archives
+        self._names = {tree: near_names(self.root / tree, self.ids) for tree in TREES}
 
     def sources(self, index: int) -> list[Path]:
         """The frames that evaluation reads: per window the flow's u, its v, and the pictures.
@@ -160,8 +164,7 @@ class UCF101(FromFiles):
 
     def _clip(self, index: int) -> tuple[list[Path], list[Path], list[Path]]:
         """The frames of a clip, in order: u, v and pictures."""
-        trees = (self.root / name for name in ("tvl1_flow/u", "tvl1_flow/v", "jpegs_256"))
-        folders = [self._frames_of(tree, self.ids[index]) for tree in trees]
+        folders = [self._frames_of(tree, self.ids[index]) for tree in TREES]
         u, v, pictures = ([f / name for name in picture_names(f, (".jpg",))] for f in folders)
         if len(u) != len(v):
             raise ValueError(
@@ -175,16 +178,12 @@ class UCF101(FromFiles):
                 )
         return u, v, pictures
 
-    def _frames_of(self, tree: Path, video: str) -> Path:
-        """A clip's folder, whatever its capitals: lists say HandStandPushups where archives say
-        HandstandPushups."""
-        if (tree / video).is_dir():
-            return tree / video
-        if tree not in self._folders:
-            folder_of(tree, "a folder of frames for each clip")
-            self._folders[tree] = {name.lower(): name for name in sorted(os.listdir(tree))}
-        name = self._folders[tree].get(video.lower(), video)
-        return folder_of(tree / name, "the frames of that clip; extract them")
+    def _frames_of(self, tree: str, video: str) -> Path:
+        """A clip's folder."""
+        folder = self.root / tree / self._names[tree].get(video, video)
+        if not folder.is_dir():
+            folder_of(self.root / tree, "a folder of frames for each clip")
+        return folder_of(folder, "the frames of that clip; extract them")
 
     def _starts(self, clip: tuple[list[Path], ...], draws: Tensor | None) -> list[int]:
         """Where the windows start, counted from 0: in the middle of their part, or drawn."""

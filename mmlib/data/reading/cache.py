@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mmlib.data.reading.buffers import Buffers
 from mmlib.data.reading.lists import LONGEST_NAME
+from mmlib.data.reading.near import beside
 from mmlib.files import replacing
 
 FORMAT = 2  # part of every recipe: raise it when what is stored under a recipe changes
@@ -122,7 +123,9 @@ def _stamp(id: str, sources: Sequence[str | Path]) -> str:
         try:
             found = os.stat(source)
         except OSError as error:
-            raise FileNotFoundError(f"{source} is missing; restore or extract it") from error
+            raise FileNotFoundError(
+                f"{source} is missing; restore or extract it{beside(source)}"
+            ) from error
         size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
         parts.append(f"{os.path.basename(source)} {size} {found.st_mtime_ns}")
     return "\n".join(parts)

@@ -13,7 +13,7 @@ import soundfile
 
 from mmlib.data.reading.cache import NO_SPACE
 from mmlib.data.reading.damage import refusal_of
-from mmlib.data.reading.folders import PICTURES
+from mmlib.data.reading.near import PICTURES
 
 SLACK = 1e-3  # seconds: times in a container are rounded
 QUALITY = 95  # of the jpegs, as in the released scripts
