@@ -195,8 +195,7 @@ def _metadata(stamp: str, entry: dict[str, Tensor]) -> dict[str, str]:
     In one value, for several would come in any order, and the same entry is the same bytes.
     """
     form = [
-        f"{name} {x.dtype} {tuple(x.shape)} {_checksum(x):08x}"
-        for name, x in sorted(entry.items())
+        f"{name} {x.dtype} {tuple(x.shape)} {_checksum(x):08x}" for name, x in sorted(entry.items())
     ]
     return {"stamp": "\n".join([stamp, *form])}
 

@@ -10,6 +10,7 @@ import torch
 from mmlib.data import UCF101, CremaD, KineticsSounds, ModelNet40, MVSASingle, NYUDepthV2
 from mmlib.data.reading import near
 from mmlib.data.reading.folders import file_of, first_file, folder_of, frame_names, inner_folder
+from mmlib.data.reading.media import read_sound
 from mmlib.data.reading.near import beside, matched, near_names
 
 NFC, NFD = (unicodedata.normalize(form, "caf\u00e9.wav") for form in ("NFC", "NFD"))
@@ -105,6 +106,20 @@ def test_names_of_an_old_encoding(tmp_path):
     (tmp_path / os.fsdecode(b"\xe9.jpg")).touch()
     with pytest.raises(ValueError, match=r"a name that is not UTF-8, '\\udce9.jpg'; rename it"):
         frame_names(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_sound_whose_name_is_of_an_old_encoding_is_to_be_renamed(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    try:
+        path.write_bytes(b"RIFF")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    assert near_names(tmp_path, [NFC]) == {NFC: path.name}
+    with pytest.raises(
+        ValueError, match=r"caf\\udce9.wav' has a name that is not UTF-8; rename it"
+    ):
+        read_sound(path, 16_000)
 
 
 # whole data sets
