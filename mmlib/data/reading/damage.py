@@ -65,7 +65,7 @@ def remedy_for(damage: str, what: str) -> str:
     """What to do about a file with that damage."""
     if "a pointer of" not in damage:
         return "download or extract it again"
-    ways = "download the file itself, by git lfs pull or from the repository's page"
+    ways = "download the file itself, by git lfs pull or by the repository's link to it"
     if "git-annex" in damage:
         ways = "download the file itself, by git annex get"
     return f"{ways}, or let prepare make it of the video" if what == "a sound" else ways
