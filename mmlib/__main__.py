@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"a made-up sample of {arguments.name}: {write_sample(arguments.name, arguments.root)}"
         )
     else:
-        from mmlib.evidence.runs import write_tables, write_tuning
+        from mmlib.evidence.tables import write_tables, write_tuning
 
         write = write_tuning if arguments.command == "tuning" else write_tables
         with taken(arguments.out, "making of tables"):

@@ -10,7 +10,7 @@ import torch
 
 from mmlib.__main__ import main
 from mmlib.evidence import arms, scoring
-from mmlib.evidence import runs as results
+from mmlib.evidence import tables as results
 from mmlib.methods import METHODS, controls
 
 TABLES = Path(__file__).parents[2] / "assets/results"
