@@ -7,7 +7,7 @@ of them; a killed run goes on where it was.
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from importlib.metadata import version
@@ -18,10 +18,12 @@ from threading import Thread
 import pandas as pd
 from tqdm.auto import tqdm
 
+from mmlib.arguments import one_of
 from mmlib.devices import usable_cores, use_threads
 from mmlib.evidence import arms
 from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options, points
 from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
+from mmlib.evidence.pages import write_pages
 from mmlib.evidence.runs import run, weights_path
 from mmlib.files import write_text
 
@@ -47,14 +49,24 @@ def write_tuning(
 
 
 def write_tables(
-    folder: Path, seeds: Sequence[int] = SEEDS, epochs: int = EPOCHS, processes: int = 1
+    folder: Path,
+    seeds: Sequence[int] = SEEDS,
+    epochs: int = EPOCHS,
+    processes: int = 1,
+    only: Sequence[str] | None = None,
+    anew: bool = False,
 ) -> None:
     """Make or complete the files of `arms.TABLES` (test) in `folder` with the options of its
-    `tuning.csv`, the pictures drawn from them, and the README's table of all methods.
+    `tuning.csv`, the pictures drawn from them, the README's table of all methods and the evidence
+    pages.
 
-    `processes` as in `write_tuning`. Raises `FileNotFoundError` without a `tuning.csv`,
-    `ValueError` for one that lacks a method.
+    `processes` as in `write_tuning`. With `only` just the tables of those names; what they share
+    with others goes there as well. With `anew` their rows are dropped first, wherever they stand.
+    What is drawn from tables waits until all are complete. Raises `FileNotFoundError` without a
+    `tuning.csv`, `ValueError` for one that lacks a method or for a table that does not exist.
     """
+    for name in only or ():
+        one_of("table", name, tuple(arms.TABLES))
     chosen = chosen_options(folder)
     wanted = {}
     for name, scenarios in arms.TABLES.items():
@@ -66,13 +78,16 @@ def write_tables(
         ]
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
         wanted["noise"].sort(key=lambda row: row[-1])
-    _complete(folder, wanted, processes)
+    if lacking := _complete(folder, wanted, processes, only, anew):
+        print(f"figures, README and pages wait for {', '.join(lacking)}")
+        return
     draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
     if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
         write_bench(folder)
+        write_pages(folder)
 
 
-def _split(name: str) -> str:
+def split_of(name: str) -> str:
     """What the rows of a table are scored on."""
     return {"tuning": "val", "noise": "noise"}.get(name, "test")
 
@@ -93,10 +108,20 @@ def _clean(row: dict) -> dict:
     return {name: x for name, x in row.items() if " " not in name and not pd.isna(x)}
 
 
-def _complete(folder: Path, wanted: dict[str, list[tuple]], processes: int) -> None:
-    """Make or complete the tables: keep the rows that are wanted, run each other one for the first
-    table that wants it, save after every one; what other tables want of it, they get from there."""
+def _complete(
+    folder: Path,
+    wanted: dict[str, list[tuple]],
+    processes: int,
+    only: Sequence[str] | None = None,
+    anew: bool = False,
+) -> list[str]:
+    """Make or complete the tables (`only` some): keep the rows that are wanted (`anew`: drop them),
+    run each other one for the first table that wants it, save after every one; what other tables
+    want of it, they get from there. Returns the tables that still lack rows."""
     keys = {name: [_key(row) for row in rows] for name, rows in wanted.items()}
+    asked = {key for name in only or keys for key in keys[name]}
+    if anew:
+        _drop(folder, keys, asked)
     stored = {name: _read(folder / f"{name}.csv") for name in wanted}
     tables = {
         name: {key: stored[name][key] for key in rows if key in stored[name]}
@@ -114,11 +139,12 @@ def _complete(folder: Path, wanted: dict[str, list[tuple]], processes: int) -> N
 
     def save(name: str) -> None:
         rows = [tables[name][key] for key in keys[name] if key in tables[name]]
-        _save(folder / f"{name}.csv", rows, _split(name))
+        _save(folder / f"{name}.csv", rows, split_of(name))
 
-    missing = [key for key, names in places.items() if key not in tables[names[0]]]
-    for key in places.keys() - missing:
+    there = {key for key, names in places.items() if key in tables[names[0]]}
+    for key in there:
         share(key)
+    missing = [key for key in places if key in asked and key not in there]
     jobs = [_job(folder, places[key][0], key) for key in missing]
     with tqdm(desc="rows", total=len(jobs), smoothing=0.05) as bar:
         for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
@@ -130,6 +156,19 @@ def _complete(folder: Path, wanted: dict[str, list[tuple]], processes: int) -> N
     for name in wanted:
         if tables[name].keys() - stored[name].keys():
             save(name)
+    return [name for name in wanted if len(tables[name]) < len(keys[name])]
+
+
+def _drop(folder: Path, names: Iterable[str], asked: set[tuple]) -> None:
+    """Take rows out of every table that holds them, so that a killed run cannot keep a few."""
+    for name in names:
+        path = folder / f"{name}.csv"
+        stored = _read(path)
+        kept = [row for key, row in stored.items() if key not in asked]
+        if not kept:
+            path.unlink(missing_ok=True)
+        elif len(kept) < len(stored):
+            _save(path, kept, split_of(name))
 
 
 def _job(folder: Path, name: str, key: tuple) -> tuple:
@@ -137,7 +176,7 @@ def _job(folder: Path, name: str, key: tuple) -> tuple:
     scenario, method, epochs, options, seed = key
     kept = name == "noise" and seed == SEEDS[0] and method in arms.KEPT
     weights = weights_path(folder, method) if kept else None
-    return method, scenario, seed, json.loads(options), epochs, _split(name), weights
+    return method, scenario, seed, json.loads(options), epochs, split_of(name), weights
 
 
 def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
