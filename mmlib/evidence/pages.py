@@ -68,8 +68,8 @@ python -m mmlib results --arm "sample valuation" --seed 0
 
 trains that row and prints it beside the committed one. On a processor like the one that made the
 tables, with one thread, all digits come out again. Another one rounds otherwise, and training
-amplifies that: a score of one seed then moves by up to three points, up or down, as we tried it with
-the arithmetic of two other processors. The exit status is 1 where a score differs by more than five
+amplifies that: a score of one seed then moves by up to three points, up or down (tried with the
+arithmetic of two other processors). The exit status is 1 where a score differs by more than five
 points.
 
 `python -m mmlib results --tables valuation --anew` makes a whole table again, and
@@ -143,7 +143,7 @@ def scenario_section(table: str, scenario: str, worlds: list[World]) -> Iterator
     """What a table holds of a scenario."""
     yield f"## Scenario *{scenario}*: {SCENARIOS[scenario]}"
     rows = [row for row in rows_of(table) if row in TABLES[table][scenario]]
-    held = [world for world in worlds if any(len(world.cells(scenario, r, "fused")) for r in rows)]
+    held = [world for world in worlds if any(world.has(scenario, row, "fused") for row in rows)]
     for column, (heading, meaning) in OUTCOMES.get(table, FUSED).items():
         if meaning:
             yield f"*{heading.capitalize()}*: {meaning}"
@@ -173,7 +173,7 @@ def outcome_table(
             own = against if against != "joint" else row  # it stands in the column before
             for other in ("joint", own):
                 cells.append(_interval(world.interval(scenario, row, other, column)))
-        held = any(len(world.cells(scenario, against, column)) for world in worlds)
+        held = any(world.has(scenario, against, column) for world in worlds)
         lines.append(table_row([*cells, ARMS[against].name if held else ""]))
     return "\n".join(lines)
 
@@ -197,7 +197,7 @@ def _shown(
     return {
         name: column
         for name, column in columns.items()
-        if any(len(world.cells(scenario, row, name)) for row in rows)
+        if any(world.has(scenario, row, name) for row in rows)
     }
 
 

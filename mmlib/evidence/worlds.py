@@ -13,6 +13,7 @@ from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
 
 WORLDS = {"synthetic voices": ".", "human voices": "human-voices"}  # -> folder of its tables
+NOTHING = pd.Series(dtype=float)
 ROW = ["scenario", "method", "seed"]
 
 
@@ -28,8 +29,11 @@ class World(NamedTuple):
 
     def cells(self, scenario: str, row: str, column: str) -> pd.Series:
         """A row's values by seed; none where the world does not hold it."""
-        found = self.rows.get((scenario, row), pd.DataFrame())
-        return found[column] if column in found else pd.Series(dtype=float)
+        return self.rows[scenario, row][column] if self.has(scenario, row, column) else NOTHING
+
+    def has(self, scenario: str, row: str, column: str) -> bool:
+        """Whether there are such values."""
+        return (scenario, row) in self.rows and column in self.rows[scenario, row]
 
     def interval(
         self, scenario: str, row: str, against: str, column: str
