@@ -86,20 +86,29 @@ def _lesson(stem: str) -> str:
     return f"[{int(stem[:2])}](../../notebooks/{stem}.ipynb)"
 
 
-def rows_of(table: str) -> list[str]:
-    """All rows of a table, whatever the scenario, in the order of the definitions."""
-    rows = {row for rows in TABLES[table].values() for row in rows}
+def rows_of(table: str, scenario: str | None = None) -> list[str]:
+    """The rows of a table, below that of joint concat, in the order of the definitions."""
+    held = TABLES[table]
+    names = [scenario] if scenario else held
+    rows = {"joint"}.union(*(held[name] for name in names))
     return [row for row in ARMS if row in rows]
+
+
+def defined_on(table: str) -> list[str]:
+    """The rows of a table, and those that their intervals are taken against."""
+    rows = rows_of(table)
+    named = {*rows, *(ARMS[row].against for row in rows)}
+    return [row for row in ARMS if row in named]
 
 
 def table_page(table: str, worlds: list[World]) -> str:
     """The page of one table."""
     lesson, question = QUESTIONS[table]
     head = f"**{question}** Used by lesson {_lesson(lesson)}."
-    parts = [f"# {table.capitalize()}", MADE, head, _reading(table, worlds)]
+    parts = [f"# Table `{table}`", MADE, head, _reading(table, worlds)]
     for scenario in TABLES[table]:
         parts += scenario_section(table, scenario, worlds)
-    parts += ["## The arms", *(arm_section(row, table, worlds) for row in rows_of(table))]
+    parts += ["## The arms", *(arm_section(row, table, worlds) for row in defined_on(table))]
     return text_of(*parts, legend(table, worlds))
 
 
@@ -127,10 +136,10 @@ def _reading(table: str, worlds: list[World]) -> str:
 def intervals(table: str, worlds: list[World]) -> dict[tuple, tuple[float, float, float]]:
     """Every interval of a page once: two arms are one pair, in either order."""
     found = {}
-    for scenario, rows in TABLES[table].items():
+    for scenario in TABLES[table]:
         for column in OUTCOMES.get(table, FUSED):
             for world in worlds:
-                for row in rows:
+                for row in rows_of(table, scenario):
                     for against in {"joint", ARMS[row].against} - {""}:
                         interval = world.interval(scenario, row, against, column)
                         pair = frozenset((row, against))
@@ -142,8 +151,10 @@ def intervals(table: str, worlds: list[World]) -> dict[tuple, tuple[float, float
 def scenario_section(table: str, scenario: str, worlds: list[World]) -> Iterator[str]:
     """What a table holds of a scenario."""
     yield f"## Scenario *{scenario}*: {SCENARIOS[scenario]}"
-    rows = [row for row in rows_of(table) if row in TABLES[table][scenario]]
-    held = [world for world in worlds if any(world.has(scenario, row, "fused") for row in rows)]
+    rows = rows_of(table, scenario)
+    held = [
+        w for w in worlds if any(w.has(scenario, row, "fused") for row in TABLES[table][scenario])
+    ]
     for column, (heading, meaning) in OUTCOMES.get(table, FUSED).items():
         if meaning:
             yield f"*{heading.capitalize()}*: {meaning}"
@@ -163,7 +174,7 @@ def outcome_table(
     head = ["arm"]
     for world in worlds:
         where = f"{world.name}: " if len(worlds) > 1 else ""
-        head += [f"{where}{heading}", "over joint concat", "over its reference"]
+        head += [where + what for what in (heading, "over joint concat", "over its reference")]
     lines = [table_row([*head, "its reference"]), "|---|" + "--:|" * (len(head) - 1) + "---|"]
     for row in rows:
         cells, against = [ARMS[row].name], ARMS[row].against
@@ -233,7 +244,7 @@ def arm_section(row: str, table: str, worlds: list[World]) -> str:
         others = dict.fromkeys(("joint", arm.against))
         names = " and with ".join(f"*{ARMS[other].name}*" for other in others)
         lines.append(f"- Compared with {names}.")
-    noise = " --table noise" if table == "noise" else ""
+    noise = " --table noise" if table == "noise" and row in rows_of("noise") else ""
     command = f"python -m mmlib results --arm {shlex.quote(row)} --seed 0{noise}"
     return "\n".join([*lines, f"- Row `{row}`; again: `{command}`"])
 
@@ -252,8 +263,8 @@ def legend(table: str, worlds: list[World]) -> str:
     for title, columns in GROUPS.items():
         shown = {}
         for world in worlds:
-            for scenario, rows in TABLES[table].items():
-                shown |= _shown(columns, scenario, rows, world)
+            for scenario in TABLES[table]:
+                shown |= _shown(columns, scenario, rows_of(table, scenario), world)
         if shown:
             lines += ["", f"*{title}*", ""]
             lines += [f"- {c.heading}: {c.meaning}" for name, c in columns.items() if name in shown]
