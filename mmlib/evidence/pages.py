@@ -1,12 +1,11 @@
 """The evidence pages: every table in words, as Markdown that reads on the forge."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmlib.evidence.arms import ARMS, EPOCHS, TABLES, Arm
-from mmlib.evidence.markup import MADE, details, say, table_row, text_of
-from mmlib.evidence.tuned import chosen_how, tuning_page
+from mmlib.evidence.arms import ARMS, TABLES
+from mmlib.evidence.described import arm_section, tuning_page
+from mmlib.evidence.markup import MADE, details, table_row, text_of
 from mmlib.evidence.words import (
     FUSED,
     GROUPS,
@@ -18,7 +17,6 @@ from mmlib.evidence.words import (
 )
 from mmlib.evidence.worlds import World, read_worlds
 from mmlib.files import write_text
-from mmlib.methods import NAMED
 
 
 def write_pages(folder: Path) -> None:
@@ -31,7 +29,7 @@ def pages(folder: Path) -> dict[str, str]:
     """File -> text: an index, the tuning, and a page for each of `arms.TABLES`.
 
     `folder` is that of the tables; one that is there for another world, too, adds its columns.
-    Raises `FileNotFoundError` without a `tuning.csv`, `ValueError` for one that lacks a method.
+    Raises `FileNotFoundError` without a `tuning.csv`.
     """
     worlds = read_worlds(folder)
     if not worlds:
@@ -104,7 +102,7 @@ def defined_on(table: str) -> list[str]:
 def table_page(table: str, worlds: list[World]) -> str:
     """The page of one table."""
     lesson, question = QUESTIONS[table]
-    head = f"**{question}** Used by lesson {_lesson(lesson)}."
+    head = f"**{question}** This is a question of lesson {_lesson(lesson)}."
     parts = [f"# Table `{table}`", MADE, head, _reading(table, worlds)]
     for scenario in TABLES[table]:
         parts += scenario_section(table, scenario, worlds)
@@ -226,35 +224,6 @@ def group_table(rows: list[str], scenario: str, world: World, columns: dict[str,
         if any(cells):
             lines.append(table_row([ARMS[row].name, *cells]))
     return "\n".join(lines)
-
-
-def arm_section(row: str, table: str, worlds: list[World]) -> str:
-    """An arm in words: definition, class, options and where they are from, reference, command."""
-    arm = ARMS[row]
-    lines = [f"### {arm.name}", "", arm.definition, ""]
-    for world in worlds:
-        options = arm.options(world.chosen)
-        method, settings = arm.built_by(options)
-        _, cls, fixed = NAMED[method]
-        where = f" ({world.name})" if len(worlds) > 1 else ""
-        path = f"`{cls.__module__}.{cls.__name__}`, `--method {method}`"
-        lines.append(f"- Trained{where} by {path}, with {say(fixed | settings)}; {_long(arm)}.")
-        lines.append(f"- Options{where}: {chosen_how(row, world)}.")
-    if arm.against:
-        others = dict.fromkeys(("joint", arm.against))
-        names = " and with ".join(f"*{ARMS[other].name}*" for other in others)
-        lines.append(f"- Compared with {names}.")
-    noise = " --table noise" if table == "noise" and row in rows_of("noise") else ""
-    command = f"python -m mmlib results --arm {shlex.quote(row)} --seed 0{noise}"
-    return "\n".join([*lines, f"- Row `{row}`; again: `{command}`"])
-
-
-def _long(arm: Arm) -> str:
-    """How long an arm is trained."""
-    if isinstance(arm.times, dict):
-        each = ", ".join(f"{arm.epochs(s, EPOCHS)} on {s}" for s in arm.times)
-        return f"epochs: {each}"
-    return f"{arm.epochs('', EPOCHS)} epochs"
 
 
 def legend(table: str, worlds: list[World]) -> str:

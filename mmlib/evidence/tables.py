@@ -67,6 +67,18 @@ def write_tables(
     """
     for name in only or ():
         one_of("table", name, tuple(arms.TABLES))
+    wanted = _wanted(folder, seeds, epochs)
+    if lacking := _complete(folder, wanted, processes, only, anew):
+        print(f"figures, README and pages wait for {', '.join(lacking)}")
+        return
+    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
+    if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
+        write_bench(folder)
+        write_pages(folder)
+
+
+def _wanted(folder: Path, seeds: Sequence[int], epochs: int) -> dict[str, list[tuple]]:
+    """Table -> `(scenario, method, epochs, options, seed)` of each of its rows."""
     chosen = chosen_options(folder)
     wanted = {}
     for name, scenarios in arms.TABLES.items():
@@ -78,13 +90,7 @@ def write_tables(
         ]
     if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
         wanted["noise"].sort(key=lambda row: row[-1])
-    if lacking := _complete(folder, wanted, processes, only, anew):
-        print(f"figures, README and pages wait for {', '.join(lacking)}")
-        return
-    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
-    if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
-        write_bench(folder)
-        write_pages(folder)
+    return wanted
 
 
 def split_of(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.arms import TABLES, chosen_options
+from mmlib.evidence.arms import TABLES, choose
 from mmlib.evidence.bench import NOISES, drops
 from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
@@ -52,7 +52,7 @@ class World(NamedTuple):
 
 
 def read_worlds(folder: Path) -> list[World]:
-    """The worlds with tables in `folder`, or in their folder in it; errors of `chosen_options`."""
+    """The worlds with tables in `folder`, or in their folder in it."""
     places = {name: folder / place for name, place in WORLDS.items()}
     return [_read(name, place) for name, place in places.items() if (place / "tuning.csv").exists()]
 
@@ -68,7 +68,7 @@ def _read(name: str, folder: Path) -> World:
         for key, part in once.groupby(["scenario", "method"])
     }
     tuning = pd.read_csv(folder / "tuning.csv")
-    return World(name, folder, rows, tuning, chosen_options(folder))
+    return World(name, folder, rows, tuning, choose(tuning))
 
 
 def conditions() -> list[str]:

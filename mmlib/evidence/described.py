@@ -1,13 +1,44 @@
-"""How the options of an arm were chosen, in words, and the page of all that was tried."""
+"""An arm on an evidence page, in words; the page of all options that were tried."""
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from mmlib.evidence.arms import ARMS, GRID, TUNED_ON, points
+from mmlib.evidence.arms import ARMS, EPOCHS, GRID, TABLES, TUNED_ON, Arm
 from mmlib.evidence.markup import MADE, details, say, table_row, text_of, value_of
 from mmlib.evidence.worlds import World
+from mmlib.methods import NAMED
+
+
+def arm_section(row: str, table: str, worlds: list[World]) -> str:
+    """An arm in words: definition, class, options and where they are from, reference, command."""
+    arm = ARMS[row]
+    lines = [f"### {arm.name}", "", arm.definition, ""]
+    for world in (world for world in worlds if arm.options_of in world.chosen):
+        options = arm.options(world.chosen)
+        method, settings = arm.built_by(options)
+        _, cls, fixed = NAMED[method]
+        where = f" ({world.name})" if len(worlds) > 1 else ""
+        path = f"`{cls.__module__}.{cls.__name__}`, `--method {method}`"
+        lines.append(f"- Trained{where} by {path}, with {say(fixed | settings)}; {_long(arm)}.")
+        lines.append(f"- Options{where}: {chosen_how(row, world)}.")
+    if arm.against:
+        others = dict.fromkeys(("joint", arm.against))
+        names = " and with ".join(f"*{ARMS[other].name}*" for other in others)
+        lines.append(f"- Compared with {names}.")
+    noise = " --table noise" if table == "noise" and row in TABLES["noise"]["imbalanced"] else ""
+    command = f"python -m mmlib results --arm {shlex.quote(row)} --seed 0{noise}"
+    return "\n".join([*lines, f"- Row `{row}`; again: `{command}`"])
+
+
+def _long(arm: Arm) -> str:
+    """How long an arm is trained."""
+    if isinstance(arm.times, dict):
+        each = ", ".join(f"{arm.epochs(s, EPOCHS)} on {s}" for s in arm.times)
+        return f"epochs: {each}"
+    return f"{arm.epochs('', EPOCHS)} epochs"
 
 
 def tuning_means(row: str, world: World) -> pd.DataFrame:
@@ -34,24 +65,26 @@ def chosen_how(row: str, world: World) -> str:
 
 def tuned_how(row: str, world: World) -> str:
     """The grid of an arm, its best point, and which options of that lie at the grid's edge."""
-    best, tried = world.chosen[row], tried_values(row)
+    means = tuning_means(row, world)
+    best, tried = world.chosen[row], tried_values(row, means.index)
     grid = ", ".join(f"{name.replace('_', ' ')} {_among(values)}" for name, values in tried.items())
     ends = {name: _ends(values) for name, values in tried.items()}
     edge = [name.replace("_", " ") for name, end in ends.items() if best.get(name) in end]
     return (
-        f"tuned on validation ([{len(list(points(GRID[row])))} points](tuning.md)) among {grid}; "
+        f"tuned on validation ([{len(means)} points](tuning.md)) among {grid}; "
         f"best: {say({name: best[name] for name in tried if name in best})}"
         + (f" (at the grid's edge: {', '.join(edge)})" if edge else "")
     )
 
 
-def tried_values(row: str) -> dict[str, list]:
-    """Option -> the values that its grid tried, each once."""
+def tried_values(row: str, points: Iterable[str]) -> dict[str, list]:
+    """Option -> the values that these points of a row's grid have, each once, in order."""
     values: dict[str, dict] = {}
-    for point in points(GRID[row]):
-        for name, value in point.items():
-            values.setdefault(name, {})[value] = None
-    return {name: list(tried) for name, tried in values.items()}
+    for point in map(json.loads, points):
+        for name in point:
+            if name not in ARMS[row].change:
+                values.setdefault(name, {})[point[name]] = None
+    return {name: list(values[name]) for name in sorted(values, key=lambda name: name != "lr")}
 
 
 def _among(values: list) -> str:
@@ -82,7 +115,7 @@ A learning rate `lr` is that of the course's small networks. Other pages: [all t
 
 
 def _tried(world: World) -> Iterator[str]:
-    for row in GRID:
+    for row in (row for row in GRID if row in world.chosen):
         means = tuning_means(row, world)
         best = means["fused"].idxmax()
         lines = [table_row(["options", "fused", "macro-F1", "picture's probe"])]
