@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
+from mmlib.evidence.robustness import ATTACKED, ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
 
 QUESTIONS = {  # table -> the lesson that uses it, what it asks
@@ -44,8 +44,8 @@ SCENARIOS = {
 FUSED = {"fused": ("fused", "")}
 OUTCOMES = {  # table -> column that its intervals are of -> heading, what it says
     "noise": {
-        "noisy": ("with noise", "accuracy of the fused logits, a mean over the four kinds of noise "
-                  "of the README's table, severity 10."),
+        "noisy": ("with noise", "accuracy of the fused logits where noise of severity 10 hits half "
+                  "of the samples, a mean over the four kinds of the README's table."),
         "lost": ("lost to noise", "the share of its clean accuracy that an arm loses to that "
                  "noise; less is better."),
     },
@@ -215,7 +215,9 @@ def _noise_groups() -> dict[str, dict[str, Column]]:
     for kind, (title, meaning) in _NOISE_KINDS.items():
         for sort, names in (("noise", CONDITIONS), *((a, _attacks(a)) for a in ATTACK_STEPS)):
             for severity in reversed(SEVERITIES):
-                what = f"{sort.upper() if sort != 'noise' else sort} of severity {severity}"
+                what = f"noise of severity {severity}"
+                if sort != "noise":
+                    what = f"{sort.upper()} of severity {severity} on {ATTACKED} samples"
                 columns = {f"{kind} {name}, {severity}": Column(name, "%", "") for name in names}
                 groups[f"{title} under {what} ({meaning})"] = columns
     return groups
