@@ -120,7 +120,7 @@ def prepare(
         failed = [Failure(clip.id, reasons[clip.id]) for clip in left if reasons[clip.id]]
         _write_failures(root / FAILURES, failed)
     replaced = (
-        f"{target} ({damage})"
+        f"{target} ({damage.removeprefix('is ')})"
         for clip in left
         for target, damage in lacks[clip.id].items()
         if damage != "is missing" and not reasons[clip.id]

@@ -308,9 +308,9 @@ def test_pointers_beside_real_videos_become_sounds(cremad):
     report = run("cremad", cremad)
     assert report.ok and (report.done, report.skipped) == (4, 0)
     assert [text.partition(" (")[2] for text in report.replaced] == [
-        "is a pointer of git-lfs, not a sound)",
-        "is empty)",
-        "is a web page, as a failed download leaves it, not a sound)",
+        "a pointer of git-lfs, not a sound)",
+        "empty)",
+        "a web page, as a failed download leaves it, not a sound)",
     ]
     assert "Files and folders replaced that were no good: 3, such as" in str(report)
     assert all(soundfile.info(cremad / "AudioWAV" / f"{id}.wav").duration > 1 for id in ids)
@@ -318,7 +318,7 @@ def test_pointers_beside_real_videos_become_sounds(cremad):
     whole = cut.read_bytes()
     cut.write_bytes(whole[:-999])
     report = run("cremad", cremad)
-    assert (report.done, report.skipped) == (1, 3) and "is cut short by 999 bytes" in str(report)
+    assert (report.done, report.skipped) == (1, 3) and "(cut short by 999 bytes)" in str(report)
     assert cut.read_bytes() == whole
 
 
