@@ -37,7 +37,8 @@ class Clips(FromFiles):
     `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
     `mmlib.data.spectrograms.RECIPES`, and `"visual"` `(B, 3, frames, S, S)` uint8, S = 8/7 `size`.
     Whether a source has changed is looked at once in a run, and a frame is opened when it is first
-    drawn: `check-data --thorough` opens all. `finish` gives float32: the sound as it is, the frames
+    drawn: `check-data --thorough` opens all. What is there by another spelling of its name, or in
+    folders between, is found (`near_names`). `finish` gives float32: the sound as it is, the frames
     cropped, flipped and normalised. Use one of the subclasses; they say which files are read.
 
     `crops` says how a frame becomes `size` x `size`:

@@ -4,7 +4,9 @@ import io
 import math
 import pickle
 import re
+from contextlib import suppress
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import soundfile
@@ -159,12 +161,16 @@ def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor
     The shape is checked before anything is converted, and of `.npy` before the numbers are read.
     Pickled files may hold numpy arrays and nothing else: what else a pickle could run is refused.
     Raises `FileNotFoundError`, or `ValueError` that names the file for one that is broken, not
-    numbers, not finite or of another shape.
+    numbers, not finite, of another shape or of more than 250 million values.
     """
     path = file_of(path, "put the stored spectrogram there")
     try:
         array = _READERS[path.suffix](path)
         found = tuple(array.shape)
+        if (
+            shape is None and math.prod(found) > MOST_VALUES
+        ):  # one number, repeated, takes a few bytes on the disk
+            raise ValueError(f"it has the shape {found}")
         if shape in (None, found):
             # the pages of a file that is mapped read-only make no tensor
             array = torch.as_tensor(np.array(array) if isinstance(array, np.memmap) else array)
@@ -192,8 +198,17 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+def _load(path: Path) -> Tensor:
+    """A tensor of PyTorch's, whose file may be packed a thousandfold."""
+    with suppress(BadZipFile), ZipFile(path) as packed:
+        size = sum(part.file_size for part in packed.infolist())
+        if size > 8 * MOST_VALUES:
+            raise ValueError(f"it unpacks to {size:,} bytes")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
 _READERS = {
     ".npy": lambda path: np.load(path, mmap_mode="r", allow_pickle=False),
     ".pkl": lambda path: _ArraysOnly(io.BytesIO(path.read_bytes())).load(),
-    ".pt": lambda path: torch.load(path, map_location="cpu", weights_only=True),
+    ".pt": _load,
 }

@@ -107,8 +107,8 @@ def prepare(
     import_av()
     root = folder_of(root, f"the root of {name}")
     place = inner_folder(root, "AVE_Dataset") if name == "ave" else root
+    clips, missing = clips_of(place, fps)
     with taken(place, "prepare"):
-        clips, missing = clips_of(place, fps)
         _remove_parts(clips)
         lacks = {clip.id: lacking(clip) for clip in clips}
         left = [clip for clip in clips if lacks[clip.id]]
@@ -220,9 +220,9 @@ def _videos(folder: Path, what: str) -> dict[str, Path]:
     folder_of(folder, what)
     for pattern in ("*", "*/*"):
         paths = [p for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(VIDEOS)]
-        videos = [path for path in paths if path.name[0] != "."]
-        if videos:
-            return {path.stem: path for path in videos}
+        hidden = {p for p in paths if any(x[0] == "." for x in p.relative_to(folder).parts)}
+        if len(hidden) < len(paths):
+            return {path.stem: path for path in paths if path not in hidden}
     raise FileNotFoundError(f"{folder} holds no video; put {what} there")
 
 

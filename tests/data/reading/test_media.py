@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+from zipfile import ZipFile
 
 import librosa
 import numpy as np
@@ -323,6 +324,21 @@ def test_the_shape_is_checked_before_anything_is_converted(tmp_path, monkeypatch
     for name in ("a.npy", "a.pt"):
         with pytest.raises(ValueError, match=rf"{name} has shape \(65536, 65536\); expected"):
             read_array(tmp_path / name, (2, 3))
+
+
+def test_arrays_that_are_small_on_the_disk_alone(tmp_path, monkeypatch):
+    torch.save(torch.zeros(1).expand(10**6, 10**6), tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt is no array .*the shape \(1000000, 1000000\)"):
+        read_array(tmp_path / "a.pt")
+    torch.save(torch.zeros(100_000), tmp_path / "a.pt")
+    with ZipFile(tmp_path / "a.pt") as whole, ZipFile(tmp_path / "b.pt", "w", 8) as packed:
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    assert (tmp_path / "b.pt").stat().st_size < 3000
+    assert read_array(tmp_path / "b.pt").shape == (100_000,)
+    monkeypatch.setattr(media, "MOST_VALUES", 49_999)
+    with pytest.raises(ValueError, match=r"b\.pt is no array .*unpacks to 40\d,\d+ bytes"):
+        read_array(tmp_path / "b.pt")
 
 
 def test_arrays_that_are_not_there_or_broken(tmp_path):
