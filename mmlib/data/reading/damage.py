@@ -23,10 +23,8 @@ KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"styp", b"sidx")
-END = {
-    b"\xff\xd8\xff": b"\xff\xd9",
-    b"\x89PNG\r\n\x1a\n": b"IEND",
-}  # of a picture, by its beginning
+# the end of a picture, by its beginning
+END = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}
 MOST_PIXELS = 50_000_000  # of a picture that is decoded
 TAIL = 4096  # bytes at the end of a picture in which its end is looked for
 

@@ -167,9 +167,8 @@ def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor
     try:
         array = _READERS[path.suffix](path)
         found = tuple(array.shape)
-        if (
-            shape is None and math.prod(found) > MOST_VALUES
-        ):  # one number, repeated, takes a few bytes on the disk
+        # one number, repeated, takes a few bytes on the disk
+        if shape is None and math.prod(found) > MOST_VALUES:
             raise ValueError(f"it has the shape {found}")
         if shape in (None, found):
             # the pages of a file that is mapped read-only make no tensor

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,21 +112,22 @@ def prepare(
         _remove_parts(clips)
         lacks = {clip.id: lacking(clip) for clip in clips}
         left = [clip for clip in clips if lacks[clip.id]]
-        skipped, reasons = len(clips) - len(left), {}
         outcomes = of_all(make_lacking, left, processes or usable_cores())
         bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
-        for id, reason in tqdm(outcomes, total=len(clips), initial=skipped, **bar):
-            reasons[id] = reason
+        reasons = dict(tqdm(outcomes, total=len(clips), initial=len(clips) - len(left), **bar))
         failed = [Failure(clip.id, reasons[clip.id]) for clip in left if reasons[clip.id]]
         _write_failures(root / FAILURES, failed)
-    replaced = (
-        f"{target} ({damage.removeprefix('is ')})"
-        for clip in left
-        for target, damage in lacks[clip.id].items()
-        if damage != "is missing" and not reasons[clip.id]
-    )
-    done = len(left) - len(failed)
+    done, replaced = len(left) - len(failed), _replaced(lacks, reasons)
+    skipped = len(clips) - len(left)
     return PrepareReport(name, done, skipped, tuple(failed), tuple(missing), tuple(replaced))
+
+
+def _replaced(lacks: Mapping[str, Mapping], reasons: Mapping[str, str]) -> Iterator[str]:
+    """What was in the place of sounds and frames that are made now."""
+    for id, found in lacks.items():
+        for target, damage in found.items():
+            if not reasons[id] and damage != "is missing":
+                yield f"{target} ({damage.removeprefix('is ')})"
 
 
 def _remove_parts(clips: list[Clip]) -> None:

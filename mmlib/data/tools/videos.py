@@ -75,18 +75,19 @@ def make_lacking(clip: Clip) -> str:
                 remove(target)
             part.replace(target)
     except Exception as error:  # of a damaged file, what is not said to be there can be None or 0
-        if getattr(error, "errno", None) in NO_SPACE:
-            message = "no space left; free some and run prepare again, what is done is kept"
-            raise OSError(error.errno, message, str(clip.frames)) from error
-        return _reason(clip.video, error)
+        return _reason(clip, error)
     finally:
         for part in parts.values():
             remove(part)
     return ""
 
 
-def _reason(video: Path, error: Exception) -> str:
-    refusal = refusal_of(video, "a video")
+def _reason(clip: Clip, error: Exception) -> str:
+    """Why a clip failed; raises `OSError` where the disk is full, which is not the clip's fault."""
+    if getattr(error, "errno", None) in NO_SPACE:
+        message = "no space left; free some and run prepare again, what is done is kept"
+        raise OSError(error.errno, message, str(clip.frames)) from error
+    video, refusal = clip.video, refusal_of(clip.video, "a video")
     if refusal:
         return refusal
     if isinstance(error, OSError) and error.filename not in (None, str(video)):
