@@ -99,9 +99,9 @@ def fit(
     largest is kept too, in `best.pt` beside it. `after_epoch(history)` ends the training where it
     returns True.
 
-    Under `torchrun` each process gives the same arguments and takes its share of every batch; visits
-    that do not come out even over the processes, fewer than these, are left out. The group is
-    joined, weights and state are those of the first process, batch normalisation is shared, and
+    Under `torchrun` each process gives the same arguments and takes its share of every batch;
+    visits that do not come out even over the processes, fewer than these, are left out. The group
+    is joined, weights and state are those of the first process, batch normalisation is shared, and
     what else differs between processes is refused, a checkpoint that not all of them see, too. The
     first one saves.
 
