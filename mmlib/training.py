@@ -106,9 +106,9 @@ def fit(
     first one saves.
 
     Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
-    share, a `best` that no row has, processes that differ at the start or after an epoch, and for
-    a checkpoint that several tasks of `srun` would write; `FileExistsError` for one that is there
-    when `resume` is off.
+    share, a `best` that no row has, processes that differ at the start or after an epoch, and a
+    checkpoint that several tasks without `torchrun` would write; `FileExistsError` for one that is
+    there when `resume` is off.
     """
     start_processes(writes=checkpoint)
     with all_or_none():
@@ -132,11 +132,11 @@ def fit(
                     for inputs, target, index, keep in visits:
                         logs.append(method.step(inputs, target, index, keep))
                         small_bar.update()
-            stay_together(method)
             row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
             row = mean_over_processes(row, device)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
+            stay_together(method)
             history.append(row | (evaluate(method) if evaluate else {}))
             if checkpoint and rank() == 0:
                 save_epoch(Path(checkpoint), method, history, best)
