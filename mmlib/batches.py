@@ -6,6 +6,7 @@ to, what the model gets; several threads may call them at a time. `draws` are `D
 numbers a sample; `None` means evaluation.
 """
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -189,6 +190,35 @@ def ahead(function: Callable, arguments: Iterable, threads: int = READERS) -> It
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def fingerprint(dataset) -> dict[str, Any]:
+    """What tells a data set from another one, by name: whole numbers and texts.
+
+    `samples`, digests of the `targets` and, where there are some, of the `ids`, and for each
+    modality the kind and shape of a sample. Of inputs in memory two coarse numbers are added, which
+    stay the same on a processor or with threads that round otherwise.
+    """
+    ids = {"ids": _digest(list(dataset.ids))} if hasattr(dataset, "ids") else {}
+    targets = _digest(torch.as_tensor(dataset.target).tolist())
+    first = take(dataset, torch.tensor([0]))[0] if len(dataset) else {}
+    inputs = {m: f"{x.dtype} {tuple(x.shape[1:])}".removeprefix("torch.") for m, x in first.items()}
+    whole = getattr(dataset, "inputs", {})
+    inputs = {m: f"{kind} {_gist(whole[m])}" if whole else kind for m, kind in inputs.items()}
+    return {"samples": len(dataset), "targets": targets} | ids | {"inputs": inputs}
+
+
+def _digest(values: list) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
+
+
+def _gist(x: Tensor) -> str:
+    """The size of `x`, `(N, ...)`, and its likeness to a wave, both rounded."""
+    along = torch.arange(x[:1].numel(), device=x.device).double().cos()
+    parts = (part.double().reshape(len(part), -1) for part in x.split(256))
+    rows = torch.cat([part @ along for part in parts])  # (N,)
+    across = torch.arange(len(x), device=x.device).double().cos()
+    return f"{rows.norm():.3g} {torch.cosine_similarity(rows, across, 0):.3f}"
 
 
 def at_once(dataset) -> int:

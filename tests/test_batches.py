@@ -9,7 +9,16 @@ import pytest
 import torch
 
 import toys
-from mmlib.batches import DRAWS, _Processes, ahead, batches, loaded, parts_of, reading
+from mmlib.batches import (
+    DRAWS,
+    _Processes,
+    ahead,
+    batches,
+    fingerprint,
+    loaded,
+    parts_of,
+    reading,
+)
 from toys import reading_threads, rows
 
 
@@ -36,6 +45,23 @@ def test_bad_batch_size(size):
 def test_shuffle_needs_a_generator():
     with pytest.raises(ValueError, match="needs a generator"):
         batches(rows(), 4, shuffle=True)
+
+
+def test_a_fingerprint_tells_data_sets_apart():
+    data, own = rows(), fingerprint(rows())
+    assert own == fingerprint(data) and own != fingerprint(rows(20))
+    data.target = data.target.flip(0)
+    assert fingerprint(data) == own | {"targets": fingerprint(data)["targets"]} != own
+    for other in (2 * data.inputs["audio"], data.inputs["audio"].flip(0), torch.zeros(40)):
+        changed = rows()
+        changed.inputs["audio"] = other
+        assert fingerprint(changed)["inputs"]["audio"] != own["inputs"]["audio"]
+    rounded = rows()
+    rounded.inputs = {m: x * (1 + 1e-6) for m, x in rounded.inputs.items()}
+    assert fingerprint(rounded) == own  # as another processor would
+    lazy = [fingerprint(toys.Lazy(".", split)) for split in ("train", "val")]
+    assert lazy[0]["ids"] != lazy[1]["ids"] and "(1, 16, 16)" in lazy[0]["inputs"]["visual"]
+    assert fingerprint(rows(0))["samples"] == 0
 
 
 def test_leaving_a_loop_over_batches_leaves_no_thread():
