@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.batches import DRAWS, Inputs, loaded, reading
-from mmlib.checkpoints import open_checkpoint, save_epoch
+from mmlib.checkpoints import held, open_checkpoint, run_of, save_epoch
 from mmlib.devices import seeded
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
 
@@ -84,22 +84,24 @@ def fit(
     A row holds `epoch` (from 1), `seconds` of training, `samples` visited and `looked_at` (see
     `Plan`), the means of what `step` logged, and what `evaluate(method)` returned. With
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
-    weights that an undisturbed run reaches. Of the entry `best` of the rows the state with the
-    largest is kept too, in `best.pt` beside it. `after_epoch(history)` ends the training where it
-    returns True. Under `torchrun` each process takes its share of every batch and the first one
-    saves; visits that do not come out even over the processes, fewer than these, are left out.
+    weights that an undisturbed run reaches, and refuses one of another run, see `run_of`. Of the
+    entry `best` of the rows the state with the largest is kept too, in `a-best.pt` beside `a.pt`.
+    `after_epoch(history)` ends the training where it returns True. Under `torchrun` each process
+    takes its share of every batch and the first one saves; visits that do not come out even over
+    the processes, fewer than these, are left out.
 
     Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
-    share, and a `best` that no row has; `FileExistsError` for a checkpoint that is there when
-    `resume` is off.
+    share, a `best` that no row has, and a checkpoint of another run; `FileExistsError` for one that
+    is there when `resume` is off, or that another process trains on.
     """
     whole_number("epochs", epochs, at_least=1)
     _check_batch_size(batch_size)
-    history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
+    run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
+    history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
     generator = torch.Generator()
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
-    with reading(dataset, device) as read:
+    with held(checkpoint), reading(dataset, device) as read:
         for epoch in range(len(history), epochs):
             started, logs = time.perf_counter(), []
             generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
@@ -117,7 +119,7 @@ def fit(
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
             history.append(row | (evaluate(method) if evaluate else {}))
             if checkpoint and rank() == 0:
-                save_epoch(Path(checkpoint), method, history, best)
+                save_epoch(Path(checkpoint), method, history, best, run)
             bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
             bar.update()
             done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
