@@ -9,7 +9,7 @@ numbers a sample; `None` means evaluation.
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
@@ -199,17 +199,14 @@ def fingerprint(dataset) -> dict[str, Any]:
     modality the kind and shape of a sample. Of inputs in memory two coarse numbers are added, which
     stay the same on a processor or with threads that round otherwise.
     """
-    ids = {"ids": _digest(list(dataset.ids))} if hasattr(dataset, "ids") else {}
-    targets = _digest(torch.as_tensor(dataset.target).tolist())
-    first = take(dataset, torch.tensor([0]))[0] if len(dataset) else {}
+    ids = {"ids": digest(list(dataset.ids))} if hasattr(dataset, "ids") else {}
+    targets = digest(torch.as_tensor(dataset.target).tolist())
+    readable = len(dataset) and any(hasattr(dataset, name) for name in ("inputs", "take"))
+    first = take(dataset, torch.tensor([0]))[0] if readable else {}
     inputs = {m: f"{x.dtype} {tuple(x.shape[1:])}".removeprefix("torch.") for m, x in first.items()}
     whole = getattr(dataset, "inputs", {})
     inputs = {m: f"{kind} {_gist(whole[m])}" if whole else kind for m, kind in inputs.items()}
     return {"samples": len(dataset), "targets": targets} | ids | {"inputs": inputs}
-
-
-def _digest(values: list) -> str:
-    return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
 
 def _gist(x: Tensor) -> str:
@@ -219,6 +216,28 @@ def _gist(x: Tensor) -> str:
     rows = torch.cat([part @ along for part in parts])  # (N,)
     across = torch.arange(len(x), device=x.device).double().cos()
     return f"{rows.norm():.3g} {torch.cosine_similarity(rows, across, 0):.3f}"
+
+
+def digest(content) -> str:
+    """A digest of tensors, numbers, texts, lists and dicts of them, wherever the tensors lie."""
+    found = hashlib.blake2b(digest_size=16)
+    _feed(found, content)
+    return found.hexdigest()
+
+
+def _feed(found, content) -> None:
+    if isinstance(content, Tensor):
+        x = content.detach().cpu().contiguous()
+        found.update(f"{x.dtype} {tuple(x.shape)} ".encode())
+        found.update(x.flatten().view(torch.uint8).numpy() if x.numel() else b"")
+    elif isinstance(content, Mapping):
+        _feed(found, sorted(content.items(), key=lambda pair: repr(pair[0])))
+    elif isinstance(content, (list, tuple)):
+        found.update(f"{len(content)} ".encode())
+        for part in content:
+            _feed(found, part)
+    else:
+        found.update(f"{content!r} ".encode())
 
 
 def at_once(dataset) -> int:

@@ -1,19 +1,19 @@
 """Checkpoints: all that a run needs to go on, in one file that is always whole, and what run it is
 of: one that differs in what decides the weights does not go on from it."""
 
-import hashlib
 import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mmlib.agreement import all_or_none
 from mmlib.arguments import one_of
-from mmlib.batches import fingerprint
+from mmlib.batches import digest, fingerprint
 from mmlib.files import replacing, taken
 from mmlib.parallel import rank
 
@@ -33,7 +33,7 @@ def run_of(method, dataset=None, batch_size: int = 0, seed: int = 0) -> dict[str
     encoders = getattr(getattr(method, "model", None), "encoders", None)
     if encoders is not None:  # of the shared kinds of batch normalisation, too
         text = re.sub(r"\w*BatchNorm\w*", "BatchNorm", str(encoders))
-        run["encoders"] = hashlib.sha256(text.encode()).hexdigest()[:12]
+        run["encoders"] = digest(text)
     if dataset is not None:
         run |= {"fit's seed": seed, "batch_size": batch_size} | fingerprint(dataset)
     return json.loads(json.dumps(run, default=_plain))  # as it is read back
@@ -183,11 +183,12 @@ def open_checkpoint(
 def held(path: str | Path | None) -> Iterator[None]:
     """Keep other runs away from a checkpoint, if there is one, as long as the block lasts.
 
-    Raises `FileExistsError` where one is at work on it. Of several processes the first one asks.
+    Of several processes the first one holds it. Raises `FileExistsError` where another run does.
     """
-    if not path or rank() > 0:
-        yield
-        return
-    name = Path(path).name
-    with taken(Path(path).parent, f"training on {name}", f".{name}-lock"):
+    with ExitStack() as stack:
+        with all_or_none():
+            if path and rank() == 0:
+                name = Path(path).name
+                held = taken(Path(path).parent, f"training on {name}", f".{name}-lock")
+                stack.enter_context(held)
         yield

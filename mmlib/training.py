@@ -15,11 +15,19 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmlib.agreement import all_or_none, bring_together, stay_together
 from mmlib.arguments import one_of, whole_number
 from mmlib.batches import DRAWS, Inputs, loaded, reading
 from mmlib.checkpoints import held, open_checkpoint, run_of, save_epoch
 from mmlib.devices import seeded
-from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
+from mmlib.parallel import (
+    mean_over_processes,
+    own_rows,
+    rank,
+    start_processes,
+    sum_over_processes,
+    world_size,
+)
 
 
 class Plan(NamedTuple):
@@ -38,7 +46,10 @@ class Method(Protocol):
     """What the loop asks of a method. Any class with these members is one; nobody inherits.
 
     A method holds its model and its optimiser. `plan` may also do what comes once an epoch: set
-    the learning rate, valuate the samples, add a classifier, start a second stage.
+    the learning rate, valuate the samples, add a classifier, start a second stage. Under `torchrun`
+    `fit` does the rest, but only `step` can call `average_gradients(model)` between backward and
+    the update, `mmlib.parallel` has what a formula over the whole batch needs, and `fit` looks
+    after every epoch whether the processes hold the same weights.
     """
 
     model: nn.Module
@@ -86,18 +97,27 @@ def fit(
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
     weights that an undisturbed run reaches, and refuses one of another run, see `run_of`. Of the
     entry `best` of the rows the state with the largest is kept too, in `a-best.pt` beside `a.pt`.
-    `after_epoch(history)` ends the training where it returns True. Under `torchrun` each process
-    takes its share of every batch and the first one saves; visits that do not come out even over
-    the processes, fewer than these, are left out.
+    `after_epoch(history)` ends the training where it returns True.
+
+    Under `torchrun` each process gives the same arguments and takes its share of every batch;
+    visits that do not come out even over the processes, fewer than these, are left out. The group
+    is joined, weights and state are those of the first process, batch normalisation is shared, and
+    what else differs between processes is refused, a checkpoint that not all of them see, too. The
+    first one saves.
 
     Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
-    share, a `best` that no row has, and a checkpoint of another run; `FileExistsError` for one that
-    is there when `resume` is off, or that another process trains on.
+    share, a `best` that no row has, a checkpoint of another run, processes that differ at the start
+    or after an epoch, and for a checkpoint that several tasks of `srun` would write;
+    `FileExistsError` for one that is there when `resume` is off, or that another run trains on.
     """
-    whole_number("epochs", epochs, at_least=1)
-    _check_batch_size(batch_size)
-    run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
-    history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
+    start_processes(writes=checkpoint)
+    with all_or_none():
+        whole_number("epochs", epochs, at_least=1)
+        _check_batch_size(batch_size)
+        run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
+        history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
+    alike = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    bring_together(method, dataset, history, device, **alike)
     generator = torch.Generator()
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
@@ -113,6 +133,7 @@ def fit(
                     for inputs, target, index, keep in visits:
                         logs.append(method.step(inputs, target, index, keep))
                         small_bar.update()
+            stay_together(method)
             row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
             row = mean_over_processes(row, device)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row

@@ -1,6 +1,7 @@
 """Two processes of torchrun against one at the same global batch, batch normalisation too."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,56 @@ def test_the_command_under_torchrun(launched, tmp_path, monkeypatch, one_thread)
 
 
 @pytest.mark.slow
-def test_a_batch_that_does_not_split_over_the_processes(two_processes):
-    sentence = "batch_size 7 does not split over 2 processes; give a multiple of 2"
-    assert [found["odd batch"] for found in two_processes] == [sentence] * 2
+def test_unseeded_weights_start_as_those_of_the_first_process(two_processes, one_thread):
+    """And batch normalisation of all kinds is shared, in the layers that the optimiser knows."""
+    first, second = (found["unseeded"] for found in two_processes)
+    assert torch.equal(first["weights"], second["weights"])
+    assert first["kept"] and second["kept"]
+    alone = parallel_worker.unseeded()["weights"]
+    torch.testing.assert_close(first["weights"], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_method_of_ones_own_trains_as_in_one_process(two_processes, one_thread):
+    first, second = (found["own"] for found in two_processes)
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, parallel_worker.own(), rtol=1e-4, atol=1e-5)
+
+
+ALIKE = "start all processes alike"
+SAMPLES = r"40 samples \(\w+\) in process 0 and {} samples \(\w+\) in process 1; "
+WHOLE = "give every process the whole data set, fit takes its share"
+DISK = "give a path on a disk that all processes see, with one file"
+FAULTS = {
+    "odd batch": "batch_size 7 does not split over 2 processes; give a multiple of 2",
+    "epochs": "epochs is 1 in process 0 and 2 in process 1; " + ALIKE,
+    "batch_size": "batch_size is 4 in process 0 and 8 in process 1; " + ALIKE,
+    "seed": "seed is 0 in process 0 and 1 in process 1; " + ALIKE,
+    "method": "the method is Joint in process 0 and Ensemble in process 1; " + ALIKE,
+    "half": "the data is " + SAMPLES.format(20) + WHOLE,
+    "targets": "the data is " + SAMPLES.format(40) + WHOLE,
+    "inputs": "the data is " + SAMPLES.format(40) + WHOLE,
+    "width": r"the shape of model.encoders.audio\S* is \(4,.* 0 and \(5,.* 1; start all .* alike",
+    "lr": r"model\.\S* is not the same in process 0 and 1 after an epoch; call average_gradients",
+    "one cannot": "epochs is 1.5; give a whole number of at least 1",
+    "forgotten": r"model\.\S* is not the same in process 0 and 1 after an epoch; "
+    r"call average_gradients\(model\) between backward and step",
+    "statistic": "layer.mean is not the same in process 0 and 1 after an epoch; "
+    "it follows each process's rows, so average it over the processes",
+    "state": "the processes differ after load_state_dict; let the method's state_dict hold all",
+    "own norm": "0 is a OwnNorm, which cannot be shared over the processes; take nn.BatchNorm1d",
+    "one file": rf"the checkpoint is of 1 epochs \(\w+\) in process 0 and none in .* 1; {DISK}",
+    "exists": "checkpoint.pt exists; go on from it with resume=True",
+    "other file": rf"the checkpoint is of 1 epochs .* 0 and of 1 epochs \(\w+\) in .* 1; {DISK}",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_not_alike_is_told_by_every_process(name, two_processes):
+    for found in two_processes:
+        kind, sentence = found["faults"][name].split(": ", 1)
+        assert kind in ("ValueError", "FileExistsError")
+        assert re.search(FAULTS[name], sentence), sentence
+    assert two_processes[0]["faults"].keys() - FAULTS == {"first"}
+    assert all(found["faults"]["first"] is None for found in two_processes)
