@@ -31,12 +31,19 @@ def pair(text: str) -> tuple[str, object]:
         return name, value
 
 
+def place(text: str) -> Path:
+    """A path; an empty text (of a variable that is not set) would be the folder one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; give a folder, . for the one you are in")
+    return Path(text)
+
+
 def add_train(commands) -> None:
     """The arguments of `train`."""
     parser = commands.add_parser("train", help="train a method on a data set")
     add = parser.add_argument
     add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
-    add("--root", type=Path, help="folder of the data set (av-digits needs none)")
+    add("--root", type=place, help="folder of the data set (av-digits needs none)")
     add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
     methods = f"one of {' '.join(METHODS)}, or of the other controls in mmlib.methods.controls; "
     methods += "gap and cal are our reading of their papers' abstracts"
@@ -54,7 +61,7 @@ def add_train(commands) -> None:
     add("--device", help="cpu, cuda, cuda:1 or mps; the best one by default")
     add("--precision", choices=["float32", "bfloat16"], default="float32")
     add("--compile", action="store_true", help="compile the encoders (torch.compile)")
-    add("--out", type=Path, required=True, help="folder for what training leaves")
+    add("--out", type=place, required=True, help="folder for what training leaves")
     add("--resume", action="store_true", help="go on from --out's checkpoint")
     add("--tensorboard", action="store_true", help="also write to --out/tensorboard")
     add("--quiet", action="store_true", help="no progress bar")
@@ -64,7 +71,7 @@ def add_data(commands, command: str, text: str) -> argparse.ArgumentParser:
     """A command on a data set's folder."""
     parser = commands.add_parser(command, help=text)
     parser.add_argument("name", metavar="NAME", help=f"one of {NAMES.split(' ', 1)[1]}")
-    parser.add_argument("root", metavar="ROOT", type=Path)
+    parser.add_argument("root", metavar="ROOT", type=place)
     return parser
 
 
@@ -82,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     add_data(commands, "sample", "write a small made-up data set in the official layout")
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
-        tables.add_argument("--out", type=Path, default=Path("assets/results"))
+        tables.add_argument("--out", type=place, default=Path("assets/results"))
     return main
 
 
@@ -125,6 +132,9 @@ def main(words: list[str] | None = None) -> int:
 
     Whatever the encoding of the terminal or file, all is printed: what it cannot hold as an escape.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # as after `2>&-`; a file would get its number otherwise
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
     streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
     for stream in streams:
         stream.reconfigure(errors="backslashreplace")

@@ -18,7 +18,6 @@ import toys
 from mmlib.__main__ import NAMES, main
 from mmlib.commands.presets import PRESETS
 from mmlib.commands.report import as_table, draw_curves, write_csv
-from mmlib.data import AVDigits
 from mmlib.data.text import WordTokenizer
 from mmlib.data.tools.published import KNOWN
 from mmlib.data.tools.samples import WRITERS, write_sample
@@ -32,31 +31,14 @@ SHIPPED = mmlib.data.DATA  # before a test puts its own there
 REAL = tuple(name for name in SHIPPED if name != "av-digits")
 
 
-@pytest.fixture(autouse=True)
-def toy_data(monkeypatch):
-    names = {"av-digits": AVDigits, "toy": toys.Lazy}
-    monkeypatch.setattr(mmlib.data, "DATA", names)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Run `train` on the toy data in this process."""
-
-    def run(*words, out="run", data="toy"):
-        fixed = ["--data", data, "--root", tmp_path, "--device", "cpu", "--quiet"]
-        return main(list(map(str, ["train", *fixed, "--out", tmp_path / out, *words])))
-
-    return run
-
-
 def test_train_leaves_everything_and_resumes(start, tmp_path, capsys):
     words = ("--method", "ogm-ge", "--epochs", "3", "--batch-size", "8", "--lr", "0.05")
     assert start(*words) == 0
     printed = capsys.readouterr().out
     assert "test_macro_f1" in printed and "best on val" in printed
-    files = {path.name for path in (tmp_path / "run").iterdir()}
+    files = {path.name for path in (tmp_path / "run").glob("[!.]*")}
     assert files == {
-        *("checkpoint.pt", "best.pt", "settings.json", "metrics.csv", "curves.png"),
+        *("checkpoint.pt", "checkpoint-best.pt", "settings.json", "metrics.csv", "curves.png"),
         *("model.safetensors", "scores.json", "scores.csv"),
     }
     weights = load_file(tmp_path / "run/model.safetensors")
@@ -222,29 +204,6 @@ def test_words_that_the_parser_refuses(capsys):
         with pytest.raises(SystemExit, match="2"):
             main(["train", "--out", "x", *words])
         assert sentence in capsys.readouterr().err
-
-
-def test_a_checkpoint_of_another_run(start, tmp_path, capsys):
-    words = ("--epochs", "1", "--batch-size", "8")
-    assert start("--method", "joint", *words) == 0
-    out = tmp_path / "run"
-    for more, sentence in (
-        (("--method", "ensemble", *words), "was trained with method 'joint', not 'ensemble'"),
-        (("--epochs", "1", "--batch-size", "4"), "was trained with batch_size 8, not 4"),
-        (("--lr", "0.1", *words), "was trained with options {'lr': 0.001}, not {'lr': 0.1}"),
-    ):
-        assert start(*more, "--resume") == 2
-        assert sentence in capsys.readouterr().err
-    (out / "settings.json").unlink()
-    assert start("--method", "ensemble", *words, "--resume") == 2
-    assert "checkpoint.pt holds a Joint, not a Ensemble" in capsys.readouterr().err
-    (out / "settings.json").write_text("{half")
-    assert start(*words, "--resume") == 2
-    assert "settings.json is damaged" in capsys.readouterr().err
-    (out / "settings.json").unlink()
-    (out / "checkpoint.pt").write_bytes((out / "checkpoint.pt").read_bytes()[:200])
-    assert start(*words, "--resume") == 2
-    assert "checkpoint.pt is damaged or no checkpoint" in capsys.readouterr().err
 
 
 class Tweets(toys.Lazy):
