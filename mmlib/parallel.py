@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
-WATCH = "torchrun watch"  # the thread that ends a process whose torchrun has gone
+TORCHRUN_GONE = threading.Event()  # set where the torchrun of this process was killed
+WATCH = "torchrun watch"  # the thread that sees it
 
 
 def start_processes(writes: str | Path | None = None) -> None:
@@ -60,14 +61,16 @@ def _watch_torchrun() -> None:
         threading.Thread(target=_end_without, args=[parent], name=WATCH, daemon=True).start()
 
 
-def _end_without(parent: int, patience: float = 30) -> None:
-    """End this process when its parent has, as torchrun ends one: by SIGTERM, then for good."""
+def _end_without(parent: int) -> None:
+    """End this process when its parent has, as torchrun does: by SIGTERM, later for good."""
     while os.getppid() == parent:
         time.sleep(1)
+    TORCHRUN_GONE.set()
     with suppress(OSError):
         os.write(2, b"mmlib: torchrun has gone, so this process ends\n")
+    time.sleep(2)  # until all processes have seen it: one that waits for another knows why it left
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(patience)
+    time.sleep(30)
     os._exit(1)
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ import mmlib.data
 import mmlib.parallel
 import parallel_worker
 import toys
+from mmlib.__main__ import main
 from mmlib.parallel import (
     SharedBatchNorm,
     average_gradients,
@@ -24,17 +26,20 @@ from mmlib.parallel import (
     share_batch_norm,
     whole_batch,
 )
+from mmlib.training import fit
+from toys import Lazy, make
 
 HERE = Path(toys.__file__).parent
+ROOT = Path(__file__).parents[1]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
     """Two processes, once for all tests: their folder, and what they printed."""
     folder = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*command, HERE / "parallel_worker.py", folder],
+        [*TORCHRUN, HERE / "parallel_worker.py", folder],
         capture_output=True,
         text=True,
         timeout=900,
@@ -191,3 +196,98 @@ def test_what_is_not_alike_is_told_by_every_process(name, two_processes):
         assert re.search(FAULTS[name], sentence), sentence
     assert two_processes[0]["faults"].keys() - FAULTS == {"first"}
     assert all(found["faults"]["first"] is None for found in two_processes)
+
+
+@pytest.fixture
+def example(tmp_path):
+    """README's example of a script for `torchrun`, as a file."""
+    _, text = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    path = tmp_path / "own.py"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.slow
+def test_the_readme_s_script_gives_under_torchrun_what_it_gives_alone(example, tmp_path):
+    found = {}
+    for name, command in (("one", [sys.executable]), ("two", TORCHRUN)):
+        (tmp_path / name).mkdir()
+        done = subprocess.run(
+            [*command, example], cwd=tmp_path / name, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
+        found[name] = done.stdout, torch.load(tmp_path / name / "own.pt", weights_only=True)
+    (said, alone), (same, together) = found.values()
+    assert said == same and 0.7 < float(said) < 1
+    torch.testing.assert_close(
+        together["state"]["model"], alone["state"]["model"], rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["script", "command"])
+def test_processes_end_when_their_torchrun_is_killed(kind, example, tmp_path):
+    if kind == "script":
+        text = example.read_text("utf-8").replace("epochs=10", "epochs=10**6")
+        example.write_text(text, encoding="utf-8")
+        words, saved = [example], tmp_path / "own.pt"
+    else:
+        words = "-m mmlib train --epochs 100000 --data-options size=64 --device cpu --out".split()
+        words, saved = [*words, "out"], tmp_path / "out" / "checkpoint.pt"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    launcher = subprocess.Popen([*TORCHRUN, *words], cwd=tmp_path, **pipes)
+    for _ in range(600):
+        if saved.exists():
+            break
+        time.sleep(0.1)
+    launcher.kill()
+    said, _ = launcher.communicate(timeout=20)  # returns when nobody holds the pipe any more
+    assert said.count("torchrun has gone, so this process ends") == 2
+    if kind == "command":
+        assert "Traceback" not in said, said
+        assert said.count("stopped; what was finished is kept, --resume goes on from there") == 1
+    assert torch.load(saved, weights_only=True)["history"]
+
+
+def test_tasks_of_srun_without_torchrun_are_told(monkeypatch, tmp_path, capsys):
+    """Not an allocation of several in which one runs, nor several that write nothing."""
+    data = Lazy(".", "train")
+    settings = {"epochs": 1, "batch_size": 20, "progress": False}
+    monkeypatch.setenv("SLURM_NTASKS", "2")  # as in sbatch and salloc, outside srun
+    fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "a.pt", **settings)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "b.pt", **settings)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    fit(make("joint", data, lr=0.02), data, **settings)
+    with pytest.raises(ValueError, match="srun started 2 tasks .* would write .*c.pt; .* `srun to"):
+        fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "c.pt", **settings)
+    assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.startswith("mmlib: srun started 2 tasks that know nothing")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.pt", "b.pt"}
+
+
+def test_one_node_commands_are_standalone():
+    """Two of them on one machine would meet on the default port."""
+    here = [*ROOT.glob("*.md"), ROOT / "Makefile", *(ROOT / ".ci").iterdir()]
+    for folder in ("mmlib", "notebooks", "tests"):
+        here += [p for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".ipynb", ".md")]
+    found = 0
+    for path in here:
+        for line in path.read_text("utf-8").splitlines():
+            if re.search(r"(torchrun|distributed.run).*--n(proc|nodes)", line):
+                found += 1
+                assert "--standalone" in line or "--nnodes" in line, (path, line)
+    assert found >= 5
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm])
+def test_batch_normalisation_is_shared_in_place(kind, monkeypatch):
+    layer = kind(3, momentum=None)
+    module, kept = nn.Sequential(layer), [*layer.parameters(), *layer.buffers()]
+    monkeypatch.setattr(mmlib.parallel, "world_size", lambda: 2)
+    for _ in range(2):
+        assert share_batch_norm(module) is module
+    assert module[0] is layer and type(layer) is SharedBatchNorm and layer.momentum is None
+    assert all(x is y for x, y in zip(kept, [*layer.parameters(), *layer.buffers()], strict=True))
+    assert type(share_batch_norm(module, "cuda")[0]) is nn.SyncBatchNorm and module[0] is layer
+    assert torch.isfinite(layer.eval()(torch.ones(2, 3, 4))).all()

@@ -1,7 +1,7 @@
 """What each process of the torchrun in test_parallel.py does: train the methods, save what came,
 then run the command line.
 
-torchrun --nproc-per-node 2 parallel_worker.py FOLDER
+torchrun --standalone --nproc-per-node=2 parallel_worker.py FOLDER
 """
 
 import sys
