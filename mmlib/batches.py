@@ -211,10 +211,10 @@ def fingerprint(dataset) -> dict[str, Any]:
 
 def _gist(x: Tensor) -> str:
     """The size of `x`, `(N, ...)`, and its likeness to a wave, both rounded."""
-    along = torch.arange(x[:1].numel(), device=x.device).double().cos()
-    parts = (part.double().reshape(len(part), -1) for part in x.split(256))
+    along = torch.arange(x[:1].numel()).double().cos()
+    parts = (part.detach().cpu().double().reshape(len(part), -1) for part in x.split(256))
     rows = torch.cat([part @ along for part in parts])  # (N,)
-    across = torch.arange(len(x), device=x.device).double().cos()
+    across = torch.arange(len(x)).double().cos()
     return f"{rows.norm():.3g} {torch.cosine_similarity(rows, across, 0):.3f}"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmlib.checkpoints import best_path, load_checkpoint, save_checkpoint
+from mmlib.checkpoints import best_path, load_checkpoint, open_checkpoint, save_checkpoint
 from mmlib.devices import seeded
 from mmlib.methods import NAMED, make_method
 from mmlib.methods.joint import Joint
@@ -40,9 +40,9 @@ def test_a_finished_run_resumes_to_itself(tmp_path):
 
 def test_checkpoint_bad_input(tmp_path):
     path = tmp_path / "checkpoint.pt"
-    fit(over_rows(), rows(), 1, 8, checkpoint=path, progress=False)
+    fit(over_rows(), rows(), 4, 8, checkpoint=path, progress=False)
     with pytest.raises(FileExistsError, match="resume=True"):
-        fit(over_rows(), rows(), 1, 8, checkpoint=path, progress=False)
+        fit(over_rows(), rows(), 4, 8, checkpoint=path, progress=False)
     with pytest.raises(ValueError, match="is of a run with method 'joint', not 'ensemble'"):
         load_checkpoint(path, over_rows("ensemble"))
     with pytest.raises(ValueError, match="of a model of other sizes"):
@@ -116,7 +116,7 @@ def test_a_best_that_no_row_has(tmp_path):
         fit(
             over_rows(),
             rows(),
-            1,
+            4,
             8,
             checkpoint=tmp_path / "a.pt",
             best="val_fused",
@@ -128,9 +128,11 @@ class Bent(Linear):
     """As many weights, another network."""
 
 
-def fitted(path, method, data=None, epochs=2, batch_size=8, seed=0, **options):
-    data = rows() if data is None else data
-    return fit(method, data, epochs, batch_size, seed, checkpoint=path, progress=False, **options)
+def fitted(path, method, data=None, stop=2, batch_size=8, seed=0, **options):
+    """The history of a run, ended after so many of its epochs."""
+    data, planned = rows() if data is None else data, method.epochs
+    options = {"after_epoch": lambda history: len(history) >= stop, "progress": False} | options
+    return fit(method, data, planned, batch_size, seed, checkpoint=path, **options)
 
 
 def changed(**values):
@@ -156,7 +158,6 @@ OTHERS = {
     "samples": ({}, {"data": rows(39)}, "with other samples; give another path, or the samples"),
     "targets": ({}, {"data": changed(target=rows().target.flip(0))}, "with other targets; give"),
     "inputs": ({}, {"data": changed(audio=rows().inputs["rear"])}, "with other inputs; give"),
-    "fewer": ({}, {"epochs": 1}, "holds 2 epochs, not 1; give epochs=2 or more, or another path"),
 }
 
 
@@ -166,17 +167,23 @@ def test_a_run_does_not_go_on_from_another_ones_checkpoint(case, tmp_path):
     fitted(path, two())
     before = path.read_bytes()
     options, given, said = OTHERS[case]
-    with pytest.raises(ValueError, match=f"checkpoint.pt (is of a run )?{said}") as caught:
+    with pytest.raises(ValueError, match=f"checkpoint.pt is of a run {said}") as caught:
         fitted(path, two(**options), resume=True, **given)
     assert "\n" not in str(caught.value) and path.read_bytes() == before
-    fitted(path, two(), epochs=3, resume=True)  # what is asked for may be more
+    fitted(path, two(), stop=3, resume=True)  # what is asked for may be more
+
+
+def test_a_checkpoint_of_more_epochs_than_are_asked_for(tmp_path):
+    fitted(tmp_path / "a.pt", two())
+    with pytest.raises(ValueError, match="a.pt holds 2 epochs, not 1; give epochs=2 or more, or"):
+        open_checkpoint(tmp_path / "a.pt", True, two(), epochs=1)
 
 
 def test_the_same_run_in_other_words(tmp_path):
     path = tmp_path / "checkpoint.pt"
     fitted(path, two("valuation", decay_at=(2,)))
     same = two("valuation", encoders=1, lr=np.float64(0.2), decay_at=[2], warmup=1)
-    assert len(fitted(path, same, resume=True, epochs=3)) == 3
+    assert len(fitted(path, same, resume=True, stop=3)) == 3
 
 
 @pytest.mark.slow
@@ -230,7 +237,7 @@ def test_a_loop_over_seeds_needs_as_many_paths(tmp_path):
 def test_two_checkpoints_in_one_folder_have_a_best_one_each(tmp_path):
     for name, seed in (("a.pt", 0), ("b.pt", 1)):
         options = {"evaluate": lambda method: {"score": 1.0}, "best": "score"}
-        fitted(tmp_path / name, two(seed=seed), epochs=1, **options)
+        fitted(tmp_path / name, two(seed=seed), stop=1, **options)
     assert sorted(x.name for x in tmp_path.glob("[!.]*")) == [
         *("a-best.pt", "a.pt", "b-best.pt", "b.pt")
     ]
@@ -239,9 +246,9 @@ def test_two_checkpoints_in_one_folder_have_a_best_one_each(tmp_path):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_what_a_method_needs_at_test_time_is_in_its_state(name, tmp_path):
-    path, trained = tmp_path / "a.pt", two(name)
+    path, trained = tmp_path / "a.pt", two(name, epochs=2)
     fitted(path, trained)
-    again = two(name, encoders=1)
+    again = two(name, epochs=2, encoders=1)
     load_checkpoint(path, again)
     wanted, found = (method.predict(rows().inputs) for method in (trained, again))
     assert all(torch.equal(z, found[m]) for m, z in wanted.items())
@@ -253,7 +260,7 @@ def test_what_a_method_needs_at_test_time_is_in_its_state(name, tmp_path):
 def test_the_same_object_goes_on_from_where_it_was_broken_off(name, epoch, tmp_path):
     """As in a notebook: Ctrl-C within an epoch, then the cell once more."""
     path, whole, method = tmp_path / "a.pt", two(name), two(name)
-    fitted(tmp_path / "whole.pt", whole, epochs=4)
+    fitted(tmp_path / "whole.pt", whole, stop=4)
     steps, step = [], method.step
 
     def broken_off(*batch):
@@ -262,29 +269,29 @@ def test_the_same_object_goes_on_from_where_it_was_broken_off(name, epoch, tmp_p
             raise KeyboardInterrupt
         return step(*batch)
 
-    wanted = sum(_steps(name, epochs=epoch)) - 2
+    wanted = sum(_steps(name, epoch)) - 2
     method.step = broken_off
     with pytest.raises(KeyboardInterrupt):
-        fitted(path, method, epochs=4)
+        fitted(path, method, stop=4)
     method.step = step
-    assert len(fitted(path, method, epochs=4, resume=True)) == 4
+    assert len(fitted(path, method, stop=4, resume=True)) == 4
     assert torch.equal(weights(whole), weights(method))
     assert all(map(torch.equal, *(x.predict(rows().inputs).values() for x in (whole, method))))
 
 
 def _steps(name, epochs):
-    """How many steps each epoch has."""
-    return [-(-row["samples"] // 8) for row in fit(two(name), rows(), epochs, 8, progress=False)]
+    """How many steps each of the first epochs has."""
+    return [-(-row["samples"] // 8) for row in fitted(None, two(name), stop=epochs)]
 
 
 def test_a_trained_method_in_a_new_path_is_told(tmp_path):
     method = two()
-    fitted(tmp_path / "a.pt", method, epochs=1)
+    fitted(tmp_path / "a.pt", method, stop=1)
     with pytest.warns(UserWarning, match="b.pt is new, but the method has been trained: the run"):
-        fitted(tmp_path / "b.pt", method, epochs=1)
+        fitted(tmp_path / "b.pt", method, stop=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fitted(tmp_path / "c.pt", two(), epochs=1)
+        fitted(tmp_path / "c.pt", two(), stop=1)
 
 
 LIES = {
@@ -323,7 +330,7 @@ def wait(method):
     print("there", flush=True)
     sys.stdin.read()
     return {}
-fit(two(), rows(), 1, 8, checkpoint=sys.argv[1], evaluate=wait, progress=False)
+fit(two(epochs=1), rows(), 1, 8, checkpoint=sys.argv[1], evaluate=wait, progress=False)
 """
 
 
@@ -335,8 +342,8 @@ def test_two_processes_on_one_checkpoint(tmp_path):
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=paths) as other:
         assert other.stdout.readline() == "there\n"
         with pytest.raises(FileExistsError, match="another training on a.pt is at work in"):
-            fitted(path, two(), epochs=1)
-        fitted(tmp_path / "b.pt", two(), epochs=1)  # beside it there is room
+            fitted(path, two(), stop=1)
+        fitted(tmp_path / "b.pt", two(), stop=1)  # beside it there is room
         assert not path.exists()
         other.communicate("")
         assert path.exists() and other.returncode == 0

@@ -247,7 +247,7 @@ def faults(folder):
         "exists": said(fitted, epochs=2, checkpoint=mine),
     }
     if second:
-        unequal = make("joint", data, encoder=Norms)
+        unequal = make("joint", data, encoder=Norms, lr=0.02)
         mine.parent.mkdir(parents=True)
         save_checkpoint(mine, unequal, [{"epoch": 1, "loss": 2.0}])
     return found | {"other file": said(fitted, epochs=2, checkpoint=mine, resume=True)}
