@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
+# how many tasks srun, Open MPI and MPICH started together; an allocation's SLURM_NTASKS is no such
+TASKS = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 TORCHRUN_GONE = threading.Event()  # set where the torchrun of this process was killed
 WATCH = "torchrun watch"  # the thread that sees it
 
@@ -31,14 +33,14 @@ def start_processes(writes: str | Path | None = None) -> None:
 
     They leave at the end of the script, and within seconds when `torchrun` itself was killed.
     `writes` is a file or folder of this run. Raises `ValueError` where the process has no GPU, and
-    where `srun` started several tasks without `torchrun`, each of which would write it.
+    where `srun` or `mpirun` started several tasks without `torchrun`, which would all write it.
     """
     if "RANK" not in os.environ:
-        tasks = 1 if dist.is_initialized() else int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
-        if writes is not None and tasks > 1:
+        tasks = max(int(os.environ.get(name, 1)) for name in TASKS)
+        if writes is not None and tasks > 1 and not dist.is_initialized():
             raise ValueError(
-                f"srun started {tasks} tasks that know nothing of each other, and each would write "
-                f"{writes}; give one task a node and start it with `srun torchrun ...`"
+                f"{tasks} tasks were started that know nothing of each other, and each would write "
+                f"{writes}; start one task a node, with `srun torchrun ...`"
             )
         return
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -81,12 +83,12 @@ def stop_processes() -> None:
 
 
 def rank() -> int:
-    """Number of this process, 0 in an ordinary run."""
+    """Number of this process, 0 in an ordinary run and before the processes are joined."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """Number of processes, 1 in an ordinary run."""
+    """Number of processes, 1 in an ordinary run and before the processes are joined."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 

@@ -107,7 +107,7 @@ def fit(
 
     Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
     share, a `best` that no row has, a checkpoint of another run, processes that differ at the start
-    or after an epoch, and for a checkpoint that several tasks of `srun` would write;
+    or after an epoch, and a checkpoint that several tasks without `torchrun` would write;
     `FileExistsError` for one that is there when `resume` is off, or that another run trains on.
     """
     start_processes(writes=checkpoint)
@@ -133,11 +133,11 @@ def fit(
                     for inputs, target, index, keep in visits:
                         logs.append(method.step(inputs, target, index, keep))
                         small_bar.update()
-            stay_together(method)
             row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
             row = mean_over_processes(row, device)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
+            stay_together(method)
             history.append(row | (evaluate(method) if evaluate else {}))
             if checkpoint and rank() == 0:
                 save_epoch(Path(checkpoint), method, history, best, run)

@@ -249,20 +249,21 @@ def test_processes_end_when_their_torchrun_is_killed(kind, example, tmp_path):
     assert torch.load(saved, weights_only=True)["history"]
 
 
-def test_tasks_of_srun_without_torchrun_are_told(monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("name", mmlib.parallel.TASKS)
+def test_tasks_without_torchrun_are_told(name, monkeypatch, tmp_path, capsys):
     """Not an allocation of several in which one runs, nor several that write nothing."""
     data = Lazy(".", "train")
     settings = {"epochs": 1, "batch_size": 20, "progress": False}
     monkeypatch.setenv("SLURM_NTASKS", "2")  # as in sbatch and salloc, outside srun
     fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "a.pt", **settings)
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    monkeypatch.setenv(name, "1")
     fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "b.pt", **settings)
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv(name, "2")
     fit(make("joint", data, lr=0.02), data, **settings)
-    with pytest.raises(ValueError, match="srun started 2 tasks .* would write .*c.pt; .* `srun to"):
+    with pytest.raises(ValueError, match="2 tasks were started .* would write .*c.pt; .* `srun to"):
         fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "c.pt", **settings)
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err.startswith("mmlib: srun started 2 tasks that know nothing")
+    assert capsys.readouterr().err.startswith("mmlib: 2 tasks were started that know nothing")
     assert {path.name for path in tmp_path.glob("[!.]*")} == {"a.pt", "b.pt"}
 
 
