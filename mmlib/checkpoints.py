@@ -55,15 +55,27 @@ def save_checkpoint(
 ) -> None:
     """Write the state of a method and the `run` it is of, see `run_of`.
 
-    It is written beside and then renamed, so that `path` is always whole.
+    It is written beside and then renamed, so that `path` is always whole. Raises `ValueError` for a
+    history that holds other things than numbers.
     """
     run = run_of(method) if run is None else dict(run)
-    state = {"run": run, "state": method.state_dict(), "history": history}
+    rows = [{name: _number(name, x) for name, x in row.items()} for row in history]
+    state = {"run": run, "state": method.state_dict(), "history": rows}
     try:
         with replacing(path) as beside:
             torch.save(state, beside)
     except RuntimeError as error:  # what a full disk comes out as
         raise OSError(f"{path} cannot be written: {error}") from error
+
+
+def _number(name: str, x) -> float:
+    """As a plain one: those of NumPy and tensors would not be read back."""
+    if type(x) in (int, float):
+        return x
+    try:
+        return float(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} of an epoch is {x!r}; let evaluate return numbers") from error
 
 
 def save_epoch(
@@ -81,7 +93,8 @@ def save_epoch(
     if best is not None:
         row = history[-1]
         one_of("best", best, list(row))
-        if all(row[best] > earlier.get(best, -torch.inf) for earlier in history[:-1]):
+        before = [earlier[best] for earlier in history[:-1] if best in earlier]
+        if all(row[best] > x for x in before if x == x):  # not NaN
             save_checkpoint(best_path(path), method, history, run)
     save_checkpoint(path, method, history, run)
 

@@ -313,6 +313,22 @@ def test_a_checkpoint_that_lies_is_one_sentence(case, tmp_path):
     assert str(caught.value).startswith(f"{path} ") and "\n" not in str(caught.value)
 
 
+def test_a_history_is_of_numbers_of_any_kind(tmp_path):
+    kinds = iter([np.float32(0.5), torch.tensor(0.25), "high"])
+    path, method = tmp_path / "a.pt", two()
+    with pytest.raises(ValueError, match="score of an epoch is 'high'; let evaluate return numb"):
+        fitted(path, method, stop=3, evaluate=lambda _: {"score": next(kinds)})
+    history = load_checkpoint(path, two())
+    assert [row["score"] for row in history] == [0.5, 0.25]
+
+
+def test_the_best_after_one_that_is_not_a_number(tmp_path):
+    values = iter([float("nan"), 0.5, 0.2])
+    options = {"evaluate": lambda _: {"score": next(values)}, "best": "score"}
+    fitted(tmp_path / "a.pt", two(), stop=3, **options)
+    assert len(load_checkpoint(tmp_path / "a-best.pt", two())) == 2
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders there")
 def test_a_pipe_or_folder_in_place_of_a_checkpoint(tmp_path):
     os.mkfifo(tmp_path / "a.pt")

@@ -161,7 +161,7 @@ def check_vocabulary(out: Path, dataset, resume: bool) -> None:
     if not isinstance(now, WordTokenizer):  # that of a Hugging Face model is in its folder
         return
     path = out / "vocabulary.json"
-    if resume and path.exists():
+    if resume and path.is_file():
         then = WordTokenizer.load(path)
         for number, (old, new) in enumerate(zip_longest(then.words, now.words)):
             if old != new:
