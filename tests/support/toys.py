@@ -139,6 +139,11 @@ def over_rows(name="joint", epochs=4, modalities=("audio", "visual", "rear")):
     return make_method(name, encoders, 5, epochs, dataset=rows())
 
 
+def stop_after(epochs):
+    """For `after_epoch`: end there a run that was planned for more."""
+    return lambda rows: len(rows) == epochs
+
+
 def reading_threads():
     """The threads of `mmlib.batches.ahead` that live."""
     return [t for t in threading.enumerate() if t.name.startswith("read ahead")]
