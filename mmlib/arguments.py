@@ -1,11 +1,59 @@
 """What is wrong with an argument, in one sentence."""
 
+import ast
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import ge, gt, le, lt
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 LARGEST_SEED = 10**12  # PyTorch's own limit, after a run has made one of it for each epoch
+
+SWITCHES = ("true", "false", "none", "null", "yes", "no", "on", "off")  # in any case
+WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+WORDS |= {NoneType: "None", Sequence: "a list", Callable: "a function"}
+
+
+def value_of(text: str) -> Any:
+    """What a word of the command line means: as JSON or as Python writes it, else the text itself.
+
+    Raises `ValueError` for an empty text, and for another spelling of `True`, `False` or `None`.
+    """
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text)
+            json.dumps(value)  # not a set, not bytes
+            return value
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            pass
+    if not text.strip():
+        raise ValueError("the value is empty; give one, or leave the option out")
+    if text.strip().lower() in SWITCHES:
+        raise ValueError(f"{text!r} is no value; give True, False or None, or the text in quotes")
+    return text
+
+
+def check_kinds(function: Callable, options: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for an option that is not of the kind that `function` annotates."""
+    hints = get_type_hints(function)
+    for name, value in options.items():
+        kinds = get_args(hints.get(name, Any))
+        if get_origin(hints.get(name)) not in (Union, UnionType):
+            kinds = (hints.get(name, Any),)
+        if not any(_is_of(value, kind) for kind in kinds):
+            words = [WORDS[k] for k in (get_origin(k) or k for k in kinds) if k in WORDS]
+            raise ValueError(f"{name} is {value!r}; give {' or '.join(words)}")
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if kind is Any or isinstance(value, bool) or kind is bool:
+        return kind is Any or (kind is bool and isinstance(value, bool))
+    if kind is float:
+        return _is_number(value, or_infinity=False)
+    if get_origin(kind) is Sequence:
+        return isinstance(value, (list, tuple)) and all(_is_of(x, get_args(kind)[0]) for x in value)
+    return value != "" and isinstance(value, get_origin(kind) or kind)
 
 
 def whole_number(name: str, value: int, at_least: int, or_none: bool = False) -> int | None:
