@@ -29,7 +29,8 @@ class Items:
     one_by_one = True  # draws from global generators, so no threads
 
     def __init__(self, dataset: Dataset, target: Tensor | Sequence[int] | None = None):
-        if not hasattr(dataset, "__len__") or isinstance(dataset, IterableDataset):
+        known = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+        if not known or isinstance(dataset, IterableDataset):
             raise ValueError(
                 f"{type(dataset).__name__} has no length or no items by number; give a data set "
                 "that has"

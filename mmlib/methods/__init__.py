@@ -20,6 +20,7 @@ from mmlib.methods.cal import CAL
 from mmlib.methods.detached import Detached, DetachedFusion
 from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import ModalityValuation, Valuation
+from mmlib.preconditions import check_data
 from mmlib.training import Method
 
 # name -> model, class, settings
@@ -73,6 +74,7 @@ def make_method(
     if getattr(method, "needs_dataset", False):
         if dataset is None:
             raise ValueError(f"{name} plans by the training samples; give make_method a dataset")
+        check_data(dataset)
         options["dataset"] = dataset
     with seeded(seed):
         model = fusion(encoders, classes)
