@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
@@ -105,6 +106,19 @@ def whole(dataset):
 
 def weights(method):
     return torch.cat([x.flatten().float() for x in method.model.state_dict().values()])
+
+
+class Pairs(Dataset):
+    """Data in memory as PyTorch has it: an item is `(inputs, target)`."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, i):
+        return {m: x[i] for m, x in self.data.inputs.items()}, int(self.data.target[i])
 
 
 class Linear(nn.Module):
