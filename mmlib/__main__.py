@@ -14,6 +14,7 @@ from mmlib.arguments import value_of
 from mmlib.data import DATA
 from mmlib.data.av_digits import SCENARIOS
 from mmlib.devices import usable_cores
+from mmlib.files import taken
 from mmlib.methods import METHODS, NAMED
 
 NAMES = " ".join(DATA)
@@ -144,7 +145,8 @@ def run(arguments: argparse.Namespace) -> int:
         from mmlib.evidence.runs import write_tables, write_tuning
 
         write = write_tuning if arguments.command == "tuning" else write_tables
-        write(arguments.out, processes=usable_cores())
+        with taken(arguments.out, "making of tables"):
+            write(arguments.out, processes=usable_cores())
     return 0
 
 

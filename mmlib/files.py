@@ -1,29 +1,98 @@
 """Files that come with the course, and files that are whole at any moment when written."""
 
+import glob
 import os
+import secrets
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK = ".mmlib-lock"  # stays in a folder, empty: it is held, not there or gone
+
+
+@contextmanager
+def taken(folder: str | Path, what: str) -> Iterator[None]:
+    """Hold a folder, made if need be, for this process as long as the block lasts.
+
+    `what` is the work that is done in it, for the sentence that others get. A process that is
+    killed holds nothing any more. Raises `FileExistsError` where another one holds the folder, and
+    `OSError` where it cannot be written to. A file system without locks gives a warning.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise FileExistsError(
+            f"another {what} is at work in {folder}; wait until it has ended, or give another "
+            "folder"
+        ) from error
+    except PermissionError as error:
+        raise OSError(error.errno, "the folder cannot be written to", str(folder)) from error
+    except OSError as error:
+        warnings.warn(
+            f"{folder} cannot be locked ({error.strerror}): nothing keeps a second {what} away",
+            stacklevel=3,
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
-    """Where to write what becomes `path` when the block ends: `<path>.part`, or `beside` if given.
+    """Where to write what becomes `path` when the block ends, on the disk and not only on its way.
 
-    Until then `path` is what it was; a block that fails leaves nothing. The folder of `path` is
-    made, unless `beside` is given: by processes that may write one file at a time, each its own, on
-    the same file system.
+    That is `<path>.<8 digits>.part`, of this process alone; those of killed ones are removed. Until
+    then `path` is what it was; a block that fails leaves nothing. The folder of `path` is made.
+    With `beside`, a name of the caller's own on the same file system, none of this is done but the
+    renaming: for the many small files of a cache, whose reader knows a broken one.
     """
     path = Path(path)
-    if beside is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
-    try:
+    if beside is not None:
+        with _renamed(beside, path):
+            yield beside
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"):
+        with _held(old) as free:
+            if free:
+                old.unlink(missing_ok=True)
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    with _held(beside), _renamed(beside, path):
         yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _renamed(beside: Path, path: Path) -> Iterator[None]:
+    try:
+        yield
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Lock a file that is being written; yields whether nobody else held it."""
+    lock = FileLock(path, timeout=0)
+    free = False
+    if os.name == "posix":  # elsewhere a lock keeps its own process from writing, too
+        with suppress(OSError):  # `Timeout` is one; nor can every file system lock
+            lock.acquire()
+            free = True
+    try:
+        yield free
+    finally:
+        lock.release()
 
 
 def write_text(path: str | Path, text: str) -> None:
