@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmlib.agreement import all_or_none, bring_together, stay_together
-from mmlib.arguments import one_of, whole_number
+from mmlib.arguments import one_of
 from mmlib.batches import DRAWS, Inputs, loaded, reading
 from mmlib.checkpoints import held, open_checkpoint, run_of, save_epoch
 from mmlib.devices import seeded
@@ -28,6 +28,7 @@ from mmlib.parallel import (
     sum_over_processes,
     world_size,
 )
+from mmlib.preconditions import check_finite, check_run, diverging
 
 
 class Plan(NamedTuple):
@@ -105,15 +106,17 @@ def fit(
     what else differs between processes is refused, a checkpoint that not all of them see, too. The
     first one saves.
 
-    Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
-    share, a `best` that no row has, a checkpoint of another run, processes that differ at the start
-    or after an epoch, and a checkpoint that several tasks without `torchrun` would write;
-    `FileExistsError` for one that is there when `resume` is off, or that another run trains on.
+    `epochs` is what the method was made for; `after_epoch` stops earlier.
+
+    Raises `ValueError` for a method, data or numbers that `mmlib.preconditions` refuses, for a loss
+    or a weight that is not finite, before the epoch is saved, for a `best` that no row has, a
+    checkpoint of another run, processes that differ at the start or after an epoch, and a
+    checkpoint that several tasks without `torchrun` would write; `FileExistsError` for one that is
+    there when `resume` is off, or that another run trains on.
     """
     start_processes(writes=checkpoint)
     with all_or_none():
-        whole_number("epochs", epochs, at_least=1)
-        _check_batch_size(batch_size)
+        check_run(method, dataset, epochs, batch_size, seed, device)
         run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
         history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
     alike = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
@@ -125,7 +128,7 @@ def fit(
         for epoch in range(len(history), epochs):
             started, logs = time.perf_counter(), []
             generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
-            with seeded(seed * 1_000_003 + epoch):
+            with seeded(seed * 1_000_003 + epoch), diverging(epoch):
                 plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
                 visits = _visits(dataset, plan, batch_size, generator, device, read)
                 steps = -(-len(plan.index) // batch_size)
@@ -135,6 +138,7 @@ def fit(
                         small_bar.update()
             row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
             row = mean_over_processes(row, device)
+            check_finite(row, method.model, epoch)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
             stay_together(method)
@@ -164,15 +168,6 @@ def _visits(
         for rows, batch in zip(shares, found, strict=True):
             keep = plan.keep and {m: kept[rows].to(device) for m, kept in plan.keep.items()}
             yield *batch, keep
-
-
-def _check_batch_size(batch_size: int) -> None:
-    whole_number("batch_size", batch_size, at_least=1)
-    if batch_size % world_size():
-        raise ValueError(
-            f"batch_size {batch_size} does not split over {world_size()} processes; "
-            f"give a multiple of {world_size()}"
-        )
 
 
 def _shares(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

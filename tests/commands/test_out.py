@@ -101,7 +101,7 @@ def test_a_file_or_nothing_in_place_of_a_folder(start, tmp_path, capsys):
     for words in (["--out", ""], ["--out", "x", "--root", ""]):
         with pytest.raises(SystemExit, match="2"):
             main(["train", *words])
-        assert "it is empty; give a folder, . for the one you are in" in capsys.readouterr().err
+        assert "it is empty; give a value, or leave it out" in capsys.readouterr().err
 
 
 def test_the_weights_are_as_readable_as_any_other_file(start, tmp_path):
