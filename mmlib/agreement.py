@@ -86,7 +86,7 @@ def stay_together(method) -> None:
     if found is None:
         return
     name, number, *_ = found
-    advice = "call average_gradients(model) between backward and step"
+    advice = "give all the same options, call average_gradients(model) between backward and step"
     if name not in dict(whole.named_parameters(remove_duplicate=False)):
         advice = "it follows each process's rows, so average it over the processes"
     raise ValueError(f"{name} is not the same in process 0 and {number} after an epoch; {advice}")

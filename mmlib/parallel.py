@@ -35,15 +35,12 @@ def start_processes(writes: str | Path | None = None) -> None:
     `writes` is a file or folder of this run. Raises `ValueError` where the process has no GPU, and
     where `srun` or `mpirun` started several tasks without `torchrun`, which would all write it.
     """
-    if "RANK" not in os.environ:
-        tasks = max(int(os.environ.get(name, 1)) for name in TASKS)
-        if writes is not None and tasks > 1 and not dist.is_initialized():
-            raise ValueError(
-                f"{tasks} tasks were started that know nothing of each other, and each would write "
-                f"{writes}; start one task a node, with `srun torchrun ...`"
-            )
+    torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    several = torchrun or int(os.environ.get("WORLD_SIZE", 1)) > 1  # some clusters set 1 everywhere
+    if "RANK" not in os.environ or not several:
+        _check_alone(writes)
         return
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if torchrun:
         _watch_torchrun()
     if dist.is_initialized():
         return
@@ -55,6 +52,15 @@ def start_processes(writes: str | Path | None = None) -> None:
     # both, so that `--device cpu` works on a machine with GPUs
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     atexit.register(stop_processes)
+
+
+def _check_alone(writes: str | Path | None) -> None:
+    tasks = max(int(os.environ.get(name, 1)) for name in TASKS)
+    if writes is not None and tasks > 1 and not dist.is_initialized():
+        raise ValueError(
+            f"{tasks} tasks were started that know nothing of each other, and each would write "
+            f"{writes}; start one task a node, with `srun torchrun ...`"
+        )
 
 
 def _watch_torchrun() -> None:

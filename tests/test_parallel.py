@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 import mmlib.data
@@ -24,6 +25,7 @@ from mmlib.parallel import (
     normal_like,
     own_rows,
     share_batch_norm,
+    start_processes,
     whole_batch,
 )
 from mmlib.training import fit
@@ -173,10 +175,10 @@ FAULTS = {
     "targets": "the data is " + SAMPLES.format(40) + WHOLE,
     "inputs": "the data is " + SAMPLES.format(40) + WHOLE,
     "width": r"the shape of model.encoders.audio\S* is \(4,.* 0 and \(5,.* 1; start all .* alike",
-    "lr": r"model\.\S* is not the same in process 0 and 1 after an epoch; call average_gradients",
+    "lr": r"model\.\S* is not the same in process 0 and 1 after an epoch; give all the same o",
     "one cannot": "epochs is 1.5; give a whole number of at least 1",
     "forgotten": r"model\.\S* is not the same in process 0 and 1 after an epoch; "
-    r"call average_gradients\(model\) between backward and step",
+    r"give all the same options, call average_gradients\(model\) between backward and step",
     "statistic": "layer.mean is not the same in process 0 and 1 after an epoch; "
     "it follows each process's rows, so average it over the processes",
     "state": "the processes differ after load_state_dict; let the method's state_dict hold all",
@@ -265,6 +267,14 @@ def test_tasks_without_torchrun_are_told(name, monkeypatch, tmp_path, capsys):
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.startswith("mmlib: 2 tasks were started that know nothing")
     assert {path.name for path in tmp_path.glob("[!.]*")} == {"a.pt", "b.pt"}
+
+
+def test_a_group_of_one_that_a_cluster_names_is_an_ordinary_run(monkeypatch):
+    """Its port would be taken by the first of two runs at a time."""
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_PORT", "29500")):
+        monkeypatch.setenv(name, value)
+        start_processes()
+        assert not dist.is_initialized()
 
 
 def test_one_node_commands_are_standalone():
