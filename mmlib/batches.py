@@ -62,6 +62,18 @@ def take(
     return dataset.finish(raw, None if draws is None else draws.to(device)), target
 
 
+def check_kind(dataset) -> None:
+    """Raise `ValueError` for what is no data set, see the module; `mmlib.items` wraps PyTorch's."""
+    lazy = hasattr(dataset, "take") and hasattr(dataset, "finish")
+    if hasattr(dataset, "target") and hasattr(dataset, "__len__"):
+        if lazy or hasattr(dataset, "inputs"):
+            return
+    raise ValueError(
+        f"the data is a {type(dataset).__name__}; give an object with inputs (a dict of tensors), "
+        "target and a length, or wrap a PyTorch data set: mmlib.items.Items(dataset)"
+    )
+
+
 def loaded(
     dataset,
     parts: Iterable[Tensor],
@@ -72,15 +84,16 @@ def loaded(
     """`(inputs, target, index)` of each index in `parts`; `draws`, `(N, DRAWS)`, for training.
 
     Of a data set that is not in memory, `READERS` threads read the next batches, a batch each,
-    while the caller works on this one, or what `reading` gave as `read` does. For the CPU the
-    threads finish them, too; for CUDA they are copied from pinned memory on a stream of their own
-    and finished there. What goes wrong in a reader is raised here. Closed or finished, it leaves no
-    thread behind.
+    while the caller works on this one, or what `reading` gave as `read` does; none where it says
+    that it is to be read `one_by_one`. For the CPU the threads finish them, too; for CUDA they are
+    copied from pinned memory on a stream of their own and finished there. What goes wrong in a
+    reader is raised here. Closed or finished, it leaves no thread behind.
     """
     if hasattr(dataset, "inputs"):
         for index in parts:
             yield (*take(dataset, index, device), index.to(device))
         return
+    check_kind(dataset)
     here, cuda = (torch.device(device).type == kind for kind in ("cpu", "cuda"))
     stream = torch.cuda.Stream(device) if cuda else None
 
@@ -95,6 +108,8 @@ def loaded(
     if read:
         parts = list(parts)
         results = (on_its_way(*pair) for pair in zip(parts, read(parts, draws)))
+    elif getattr(dataset, "one_by_one", False):
+        results = (on_its_way(index) for index in parts)
     else:
         results = ahead(on_its_way, parts)
     with closing(results):
@@ -192,15 +207,30 @@ def ahead(function: Callable, arguments: Iterable, threads: int = READERS) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def fingerprint(dataset) -> str:
-    """A digest of what a data set holds: its targets and its `inputs` or, if it is read as it is
-    needed, the `ids` of its samples where it has them. Equal in every process and on every machine.
+def fingerprint(dataset) -> dict[str, Any]:
+    """What tells a data set from another one, by name: whole numbers and texts.
+
+    `samples`, digests of the `targets` and, where there are some, of the `ids`, and for each
+    modality the kind and shape of a sample. Of inputs in memory two coarse numbers are added, which
+    stay the same on a processor or with threads that round otherwise.
     """
-    content = {"size": len(dataset), "target": dataset.target}
-    for name in ("inputs", "ids"):
-        if hasattr(dataset, name):
-            return digest(content | {name: getattr(dataset, name)})
-    return digest(content)
+    ids = {"ids": digest(list(dataset.ids))} if hasattr(dataset, "ids") else {}
+    targets = digest(torch.as_tensor(dataset.target).tolist())
+    readable = len(dataset) and any(hasattr(dataset, name) for name in ("inputs", "take"))
+    first = take(dataset, torch.tensor([0]))[0] if readable else {}
+    inputs = {m: f"{x.dtype} {tuple(x.shape[1:])}".removeprefix("torch.") for m, x in first.items()}
+    whole = getattr(dataset, "inputs", {})
+    inputs = {m: f"{kind} {_gist(whole[m])}" if whole else kind for m, kind in inputs.items()}
+    return {"samples": len(dataset), "targets": targets} | ids | {"inputs": inputs}
+
+
+def _gist(x: Tensor) -> str:
+    """The size of `x`, `(N, ...)`, and its likeness to a wave, both rounded."""
+    along = torch.arange(x[:1].numel()).double().cos()
+    parts = (part.detach().cpu().double().reshape(len(part), -1) for part in x.split(256))
+    rows = torch.cat([part @ along for part in parts])  # (N,)
+    across = torch.arange(len(x)).double().cos()
+    return f"{rows.norm():.3g} {torch.cosine_similarity(rows, across, 0):.3f}"
 
 
 def digest(content) -> str:

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mmlib.agreement import all_or_none, bring_together, stay_together
-from mmlib.arguments import one_of, whole_number
+from mmlib.arguments import one_of
 from mmlib.batches import DRAWS, Inputs, loaded, reading
-from mmlib.checkpoints import open_checkpoint, save_epoch
+from mmlib.checkpoints import held, open_checkpoint, run_of, save_epoch
 from mmlib.devices import seeded
 from mmlib.parallel import (
     mean_over_processes,
@@ -28,6 +28,7 @@ from mmlib.parallel import (
     sum_over_processes,
     world_size,
 )
+from mmlib.preconditions import check_finite, check_run, diverging
 
 
 class Plan(NamedTuple):
@@ -95,9 +96,9 @@ def fit(
     A row holds `epoch` (from 1), `seconds` of training, `samples` visited and `looked_at` (see
     `Plan`), the means of what `step` logged, and what `evaluate(method)` returned. With
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
-    weights that an undisturbed run reaches. Of the entry `best` of the rows the state with the
-    largest is kept too, in `best.pt` beside it. `after_epoch(history)` ends the training where it
-    returns True.
+    weights that an undisturbed run reaches, and refuses one of another run, see `run_of`. Of the
+    entry `best` of the rows the state with the largest is kept too, in `a-best.pt` beside `a.pt`.
+    `after_epoch(history)` ends the training where it returns True.
 
     Under `torchrun` each process gives the same arguments and takes its share of every batch;
     visits that do not come out even over the processes, fewer than these, are left out. The group
@@ -105,26 +106,29 @@ def fit(
     what else differs between processes is refused, a checkpoint that not all of them see, too. The
     first one saves.
 
-    Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
-    share, a `best` that no row has, processes that differ at the start or after an epoch, and a
+    `epochs` is what the method was made for; `after_epoch` stops earlier.
+
+    Raises `ValueError` for a method, data or numbers that `mmlib.preconditions` refuses, for a loss
+    or a weight that is not finite, before the epoch is saved, for a `best` that no row has, a
+    checkpoint of another run, processes that differ at the start or after an epoch, and a
     checkpoint that several tasks without `torchrun` would write; `FileExistsError` for one that is
-    there when `resume` is off.
+    there when `resume` is off, or that another run trains on.
     """
     start_processes(writes=checkpoint)
     with all_or_none():
-        whole_number("epochs", epochs, at_least=1)
-        _check_batch_size(batch_size)
-        history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
+        check_run(method, dataset, epochs, batch_size, seed, device)
+        run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
+        history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
     alike = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     bring_together(method, dataset, history, device, **alike)
     generator = torch.Generator()
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
-    with reading(dataset, device) as read:
+    with held(checkpoint), reading(dataset, device) as read:
         for epoch in range(len(history), epochs):
             started, logs = time.perf_counter(), []
             generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
-            with seeded(seed * 1_000_003 + epoch):
+            with seeded(seed * 1_000_003 + epoch), diverging(epoch):
                 plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
                 visits = _visits(dataset, plan, batch_size, generator, device, read)
                 steps = -(-len(plan.index) // batch_size)
@@ -134,12 +138,13 @@ def fit(
                         small_bar.update()
             row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
             row = mean_over_processes(row, device)
+            check_finite(row, method.model, epoch)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
             stay_together(method)
             history.append(row | (evaluate(method) if evaluate else {}))
             if checkpoint and rank() == 0:
-                save_epoch(Path(checkpoint), method, history, best)
+                save_epoch(Path(checkpoint), method, history, best, run)
             bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
             bar.update()
             done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
@@ -163,15 +168,6 @@ def _visits(
         for rows, batch in zip(shares, found, strict=True):
             keep = plan.keep and {m: kept[rows].to(device) for m, kept in plan.keep.items()}
             yield *batch, keep
-
-
-def _check_batch_size(batch_size: int) -> None:
-    whole_number("batch_size", batch_size, at_least=1)
-    if batch_size % world_size():
-        raise ValueError(
-            f"batch_size {batch_size} does not split over {world_size()} processes; "
-            f"give a multiple of {world_size()}"
-        )
 
 
 def _shares(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

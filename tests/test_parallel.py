@@ -257,16 +257,16 @@ def test_tasks_without_torchrun_are_told(name, monkeypatch, tmp_path, capsys):
     data = Lazy(".", "train")
     settings = {"epochs": 1, "batch_size": 20, "progress": False}
     monkeypatch.setenv("SLURM_NTASKS", "2")  # as in sbatch and salloc, outside srun
-    fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "a.pt", **settings)
+    fit(make("joint", data, 1, lr=0.02), data, checkpoint=tmp_path / "a.pt", **settings)
     monkeypatch.setenv(name, "1")
-    fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "b.pt", **settings)
+    fit(make("joint", data, 1, lr=0.02), data, checkpoint=tmp_path / "b.pt", **settings)
     monkeypatch.setenv(name, "2")
-    fit(make("joint", data, lr=0.02), data, **settings)
+    fit(make("joint", data, 1, lr=0.02), data, **settings)
     with pytest.raises(ValueError, match="2 tasks were started .* would write .*c.pt; .* `srun to"):
-        fit(make("joint", data, lr=0.02), data, checkpoint=tmp_path / "c.pt", **settings)
+        fit(make("joint", data, 1, lr=0.02), data, checkpoint=tmp_path / "c.pt", **settings)
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.startswith("mmlib: 2 tasks were started that know nothing")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.pt", "b.pt"}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {"a.pt", "b.pt"}
 
 
 def test_a_group_of_one_that_a_cluster_names_is_an_ordinary_run(monkeypatch):
