@@ -46,11 +46,12 @@ class CremaD(Clips):
         split_by: str = "list",
         repeats: str = "error",
         cache: str | Path | bool | None = None,
+        missing: str = "error",
         sounds: str = "AudioWAV",
         pictures: str = "Image-01-FPS",
         size: int = 224,
     ):
-        self._open(root, split, "the root of CREMA-D")
+        self._open(root, split, "the root of CREMA-D", missing)
         folder = list_folder(self.root, lists, "data/CREMAD")
         if one_of("split_by", split_by, ("list", "actor")) == "actor":
             entries = of_actors(folder, split, repeats)

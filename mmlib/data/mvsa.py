@@ -65,7 +65,8 @@ class MVSASingle(FromFiles):
     Pictures: the shorter side becomes 256, the middle 224 x 224 is cut out, in training too (QMF
     changes nothing at random); `augment=True` cuts at random and flips in training.
 
-    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`. `cache` is a
+    folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root, list, text or picture; `ValueError` for an unknown
     split, layout or cleaning, a bad list line (with file and line) or a broken picture.
     """
@@ -84,8 +85,10 @@ class MVSASingle(FromFiles):
         length: int = 64,
         augment: bool = False,
         cache: str | Path | None | bool = None,
+        missing: str = "error",
     ):
-        self._open(root, split, "the folder of MVSA-Single, with data/ in it")
+        what = "the folder of MVSA-Single, with data/ in it"
+        self._open(root, split, what, missing)
         self.augment = augment
         lists = self.root if lists is None else folder_of(lists, "the lists of MVSA-Single")
         self.layout = _layout_of(lists) if layout is None else layout
@@ -96,8 +99,8 @@ class MVSASingle(FromFiles):
         else:
             read = _read_qmf if self.layout == "qmf" else _read_mla
             self.classes, parts = read(lists, split)
-        self._train, self._rows = parts["train"], parts[split]
-        self._keep(self._rows, cache, {"data": "mvsa-single", "size": 256})
+        self._train = self._whole(parts["train"], "train")
+        self._keep(parts[split], cache, {"data": "mvsa-single", "size": 256})
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
@@ -117,18 +120,20 @@ class MVSASingle(FromFiles):
 
     def text(self, index: int) -> str:
         """The text of a sample."""
-        return self._text(self._rows[index])
+        return self._text(self._entries[index])
 
     def sources(self, index: int) -> list[Path]:
         """The picture of a sample and, where the list does not hold it, the file of its text."""
-        row = self._rows[index]
+        return self._needs(self._entries[index])
+
+    def _needs(self, row: Tweet) -> list[Path]:
         texts = [] if row.text is not None else [self._text_file(row)]
         return [self.root / row.picture, *texts]
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
         check_draws(index, draws)
-        rows = [self._rows[i] for i in index.tolist()]
+        rows = [self._entries[i] for i in index.tolist()]
         pictures = torch.stack([self._picture(row) for row in rows])
         return {"text": self.tokenizer(list(map(self._text, rows))), "visual": pictures}
 
