@@ -13,8 +13,8 @@ from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
 from mmlib.data.reading.damage import refusal_of, stub_of
-from mmlib.data.reading.folders import file_of, folder_of
-from mmlib.data.reading.lists import Line, carve, carved, read_lines, without_repeats
+from mmlib.data.reading.folders import NoList, file_of, folder_of
+from mmlib.data.reading.lists import Line, WrongList, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
@@ -172,7 +172,7 @@ def _layout_of(lists: Path) -> str:
     for layout, name in LISTS.items():
         if (lists / name).is_file():
             return layout
-    raise FileNotFoundError(f"{lists} holds no list; expected one of {', '.join(LISTS.values())}")
+    raise NoList(f"{lists} holds no list; expected one of {', '.join(LISTS.values())}")
 
 
 # what the readers of lists give: the classes, and the tweets of training and of the split
@@ -246,7 +246,7 @@ def _read_raw(path: Path, cleaning: str, split: str) -> Read:
         rows.append(Tweet(line.safe_id(id), target, line, f"data/{id}.jpg"))
     kept = [row for row in without_repeats(rows) if row.target is not None]
     if not kept:
-        raise ValueError(f"{path} holds no pair that is left after cleaning; restore the list")
+        raise WrongList(f"{path} holds no pair that is left after cleaning; restore the list")
     return FEELINGS, {"train": _dealt(kept, "train"), split: _dealt(kept, split)}
 
 

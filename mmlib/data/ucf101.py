@@ -15,7 +15,7 @@ from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.boxes import flips, square_boxes, unaligned
 from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
-from mmlib.data.reading.lists import Entry, read_lines, without_repeats
+from mmlib.data.reading.lists import Entry, WrongList, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.transforms import IMAGENET, SIDE, crop, normalise, shrink
 
@@ -283,6 +283,6 @@ def _without_groups(path: Path, entries: list[Entry], split: str) -> list[Entry]
     group = {entry.id: int(_VIDEO.fullmatch(entry.id)[1]) for entry in entries}
     groups = sorted(set(group.values()))
     if len(groups) < 2:
-        raise ValueError(f"{path} is all of group {groups[0]}; validation needs another group")
+        raise WrongList(f"{path} is all of group {groups[0]}; validation needs another group")
     held = set(groups[-max(round(0.1 * len(groups)), 1) :])
     return [entry for entry in entries if (group[entry.id] in held) == (split == "val")]

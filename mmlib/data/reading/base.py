@@ -10,7 +10,7 @@ from mmlib.arguments import one_of
 from mmlib.batches import DRAWS
 from mmlib.data.reading.cache import Cache, cache_folder
 from mmlib.data.reading.folders import folder_of
-from mmlib.data.reading.lists import SPLITS, Entry
+from mmlib.data.reading.lists import SPLITS, Entry, WrongList
 from mmlib.data.reading.missing import MISSING, Dropped, without_missing
 
 
@@ -72,7 +72,7 @@ class FromFiles:
     ) -> None:
         """Take over a split's entries; a cache of `recipe` in the folder that `cache` says."""
         if not entries:
-            raise ValueError(f"split {self.split!r} of {self.root} is empty; its lists hold none")
+            raise WrongList(f"split {self.split!r} of {self.root} is empty; its lists hold none")
         self._entries = self._whole(entries)
         self.ids = tuple(entry.id for entry in self._entries)
         self.target = torch.tensor([entry.target for entry in self._entries], dtype=torch.int64)

@@ -55,10 +55,9 @@ class Folders:
                 return f"{path} is missing"
             if entry.is_dir():
                 return "" if _holds_picture(path) else f"{path} holds no frames"
-            damage = damage_of(path) if entry.stat().st_size < SMALL else ""
+            return what_stands_for(path, entry.stat().st_size)
         except OSError:  # a link to nothing
-            damage = "is missing"
-        return f"{path} {damage}" if damage else ""
+            return f"{path} is missing"
 
     def _listed(self, folder: Path) -> dict[str, os.DirEntry]:
         if folder not in self._held:
@@ -68,6 +67,15 @@ class Folders:
             except OSError:
                 self._held[folder] = {}
         return self._held[folder]
+
+
+def what_stands_for(path: Path, size: int) -> str:
+    """What is in a file's place, if that is nothing, a pointer or a web page; else nothing.
+
+    Files of usual size are not looked into; one that is cut short is no missing one.
+    """
+    damage = damage_of(path) if size < SMALL else ""
+    return "" if not damage or damage.startswith("is cut short") else f"{path} {damage}"
 
 
 def without_missing(
