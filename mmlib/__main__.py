@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(report)
         if arguments.write_missing:
-            report.write_faults(arguments.write_missing)
+            print(report.write_faults(arguments.write_missing))
         return 0 if report.ok else 1
     elif arguments.command == "prepare":
         from mmlib.data.tools.prepare import prepare

@@ -59,16 +59,19 @@ class Line(NamedTuple):
         if label not in classes:
             shown = ", ".join(classes[:8])
             shown += f", ... ({len(classes)} in all)" if len(classes) > 8 else ""
-            error = self.bad(f"one of the classes {shown}", label)
-            error.label = label
-            raise error
+            raise self._unknown(f"one of the classes {shown}", label)
         return classes.index(label)
 
     def whole_label(self, label: str, count: int) -> int:
         """A label written as a number, if it is in 0..count - 1; otherwise a `ValueError`."""
         if not (label.isascii() and label.isdigit()) or len(label) > 9 or int(label) >= count:
-            raise self.bad(f"a label in 0..{count - 1}", label)
+            raise self._unknown(f"a label in 0..{count - 1}", label)
         return int(label)
+
+    def _unknown(self, expected: str, label: str) -> WrongList:
+        error = self.bad(expected, label)
+        error.label = label
+        return error
 
 
 class Entry(NamedTuple):

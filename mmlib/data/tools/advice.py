@@ -13,18 +13,24 @@ from mmlib.data.tools.report import Report, kept_text
 def advice_for(report: Report, known: Known, errors: Sequence[Exception]) -> Iterator[str]:
     """Sentences, in the order in which to follow them; `errors` kept splits from being opened."""
     of_lists = [error for error in errors if isinstance(error, (WrongList, NoList))]
-    stubs = [fault for fault in report.missing if _is_stub(fault.reason)]
-    gone = {fault.id for fault in report.missing if not _is_stub(fault.reason)}
+    missing = () if report.drop else report.missing
+    stubs = [fault for fault in missing if "a pointer of" in fault.reason]
+    sounds = [fault for fault in stubs if ".wav is" in fault.reason]
     yield from _on_lists(report, known, of_lists)
     if stubs:
-        sound = stubs[0].reason.split(" is ")[0].endswith(".wav")
-        yield f"what is a pointer: {remedy_for(stubs[0].reason, 'a sound' if sound else 'a file')}"
+        what = "a sound" if sounds and known.videos else "a file"
+        yield f"for the pointers: {remedy_for(stubs[0].reason, what)}"
+    gone = {fault.id for fault in missing if fault not in stubs}
     if gone or len(errors) > len(of_lists):
         yield from _on_files(report, known, gone)
+    elif sounds and _videos(report)[0]:
+        yield f"{_command(report)}, which makes them from {known.videos}"
     elif not known.listed and _too_few(report):
         yield f"get the files: {known.media}"
-    if report.missing and report.kept and not report.drop:
+    if missing and report.kept and not errors:
         yield f"or train on the rest, by --data-options missing=drop: {kept_text(report.kept)}"
+    if report.strict and report.part and not errors:
+        yield "get the other classes, or add --sample where a subset is meant"
     if report.broken:
         yield "get or extract anew what cannot be read"
     if any(leak.fault for leak in report.leaks):
@@ -39,9 +45,10 @@ def _on_lists(report: Report, known: Known, errors: Sequence[Exception]) -> Iter
             f"the class list is a subset of the published one, without {unknown[0]}: restore it, "
             "or take the samples of its other classes out of all lists"
         )
-    elif errors:
+        errors = [error for error in errors if not getattr(error, "label", "")]
+    if errors:
         yield f"lists: {lists}"
-    elif known.listed and _too_few(report):
+    elif not unknown and known.listed and _too_few(report):
         yield f"lists, for these are not the published ones: {lists}"
 
 
@@ -50,17 +57,21 @@ def _on_files(report: Report, known: Known, gone: set[str]) -> Iterator[str]:
     if not known.videos:
         yield f"get the files: {known.media}"
         return
-    command = f"python -m mmlib prepare {report.name} {report.root}"
+    command = _command(report)
     made, failed = _videos(report)
     if made - failed if not gone else gone & made - failed:
         yield f"{command}, which makes frames and sound from {known.videos}"
     if gone & failed:
         yield f"replace the videos that {FAILURES} names, then {command}"
     if gone - made or not made:
-        what = f"the other {len(gone - made):,} videos" if made else "the videos"
-        yield f"get {what}: {known.media}"
+        what = f" of the other clips ({len(gone - made):,})" if made else ""
+        yield f"get the videos{what}: {known.media}"
         folder = inner_folder(report.root, "AVE_Dataset") / known.videos
         yield f"put them in {folder}, then {command}"
+
+
+def _command(report: Report) -> str:
+    return f"python -m mmlib prepare {report.name} {report.root}"
 
 
 def _videos(report: Report) -> tuple[set[str], set[str]]:
@@ -72,10 +83,6 @@ def _videos(report: Report) -> tuple[set[str], set[str]]:
     path = report.root / FAILURES
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return made, {line.partition("\t")[0] for line in lines}
-
-
-def _is_stub(reason: str) -> bool:
-    return "a pointer of" in reason
 
 
 def _too_few(report: Report) -> bool:

@@ -1,6 +1,7 @@
 """What is in a data set's folder, held against what should be in it."""
 
 import inspect
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +52,10 @@ def check_data(
     missing = [fault for look in looks.values() for fault in look.missing.values()]
     kept, failed = _without(known, root, options) if missing else ({}, {})
     drop = options.get("missing") == "drop"
-    problems |= failed if drop else {}
+    if drop:
+        problems |= failed
+    elif failed:
+        kept = {}
     rows = tuple(_rows(numbers_of(known, splits, options, root), splits, looks))
     report = Report(
         name=name,
@@ -78,8 +82,6 @@ def _checked(name: str, kind: type, options: dict) -> dict:
     """The options, if the data set has them."""
     known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
     known_names("--data-options", options, known, name)
-    if options.get("lists") is not None:
-        folder_of(options["lists"], "the data set's lists")
     return options
 
 
@@ -98,10 +100,15 @@ def _open(kind: type, root: Path, options: Mapping) -> tuple[dict, Problems]:
         try:
             splits[split] = kind(root, split, **options | {"cache": False})
         except (OSError, ValueError) as error:
-            if any(str(error).startswith(f"{name} is ") for name in options):
+            if any(_is_about(error, *option) for option in options.items()):
                 raise
             problems.setdefault(str(error), ([], error))[0].append(split)
     return splits, problems
+
+
+def _is_about(error: Exception, name: str, value: object) -> bool:
+    """Whether an option's value is wrong, or the folder that it names is missing."""
+    return str(error).startswith(f"{name} is ") or f"{value} is missing or no folder" in str(error)
 
 
 def _without(known: Known, root: Path, options: Mapping) -> tuple[dict[str, Dropped], Problems]:
@@ -145,9 +152,11 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
 def _absent(data, index: int) -> str:
     """The first file of a sample that is missing, or empty or a pointer; or nothing."""
     for path in _paths(data, index):
-        if not path.exists():
+        try:
+            info = path.stat()
+        except OSError:
             return f"{path} is missing"
-        size = path.stat().st_size if path.is_file() else SMALL
+        size = info.st_size if stat.S_ISREG(info.st_mode) else SMALL
         text = what_stands_for(path, size)
         if text:
             return text

@@ -68,12 +68,20 @@ def _told(shared: Shared, splits: Mapping) -> str:
     ]
     twice = sum(len(found) > 1 for found in labels)
     text += f" ({twice:,} with two labels)" if twice else ""
-    names = []
-    for split, samples in next(iter(shared.values())).items():
-        data, i = splits[split], samples[0]
-        label = f" ({data.classes[data.target[i]]})" if twice else ""
-        names.append(f"{data.ids[i]} in {split}{label}")
-    return f"{text}; such as\n  {', '.join(names)}"
+    return f"{text};\n  such as {_first(next(iter(shared.values())), splits, bool(twice))}"
+
+
+def _first(places: dict[str, list[int]], splits: Mapping, labelled: bool) -> str:
+    """One sample of each split; an id, which may be that of all, once."""
+    texts, last = [], None
+    for split, (i, *_) in places.items():
+        data = splits[split]
+        label = f" ({data.classes[data.target[i]]})" if labelled else ""
+        texts.append(
+            f"{split}{label}" if data.ids[i] == last else f"{data.ids[i]} in {split}{label}"
+        )
+        last = data.ids[i]
+    return ", ".join(texts)
 
 
 def each(key: Callable[[Any, int], Hashable]) -> Callable[[Mapping], Keys]:

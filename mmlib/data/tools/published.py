@@ -153,7 +153,7 @@ KNOWN = {
         101,
         {_TRAINING: 9537, ("test",): 3783},
         {},
-        "classInd.txt, trainlist01.txt and testlist01.txt of crcv.ucf.edu, in ROOT",
+        "classInd.txt, trainlist01.txt and testlist01.txt (or 02, 03) of crcv.ucf.edu, in ROOT",
         "the archives ucf101_jpegs_256 and ucf101_tvl1_flow of github.com/feichtenhofer/"
         "twostreamfusion",
         names=UCF101_CLASSES,

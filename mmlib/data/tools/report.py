@@ -101,12 +101,14 @@ class Report(NamedTuple):
         lines.append("All is well." if self.ok else "Not as it should be.")
         return "\n".join(lines)
 
-    def write_faults(self, path: str | Path) -> None:
+    def write_faults(self, path: str | Path) -> str:
         """A line for each sample that lacks a file or cannot be read: id, split, which, why; tabs
-        between them. Without such samples the file is empty."""
+        between them. Without such samples the file is empty. Returns a sentence that says so."""
         named = [("missing", f) for f in self.missing] + [("broken", f) for f in self.broken]
         rows = ([f.id, f.split, which, " ".join(f.reason.split())] for which, f in named)
         write_text(path, "".join("\t".join(row) + "\n" for row in rows))
+        without = "; not of splits that cannot be opened" if self.problems else ""
+        return f"Missing and broken ids in {path}: {len(named):,}{without}"
 
 
 def kept_text(kept: Mapping[str, tuple[int, int]]) -> str:
