@@ -93,7 +93,10 @@ class ModelNet40(FromFiles):
             folder = folder_of(self._folder / name / split, f"the {split} views of {name}")
             views = [view for view in picture_names(folder, (".png",)) if view.endswith(_FRONT)]
             if not views:
-                raise ValueError(f"{folder} holds no view that ends in {_FRONT}; render it again")
+                there = picture_names(folder, (".png",))[0]
+                raise ValueError(
+                    f"{folder} holds {there} and no view that ends in {_FRONT}; render them again"
+                )
             objects = (view.removesuffix(_FRONT) for view in views)
             entries += [Entry(f"{name}/{split}/{one}", label) for one in objects]
         return entries

@@ -16,6 +16,7 @@ from mmlib.data.reading.damage import refusal_of, stub_of
 from mmlib.data.reading.folders import NoList, file_of, folder_of
 from mmlib.data.reading.lists import Line, WrongList, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
 
@@ -99,8 +100,12 @@ class MVSASingle(FromFiles):
         else:
             read = _read_qmf if self.layout == "qmf" else _read_mla
             self.classes, parts = read(lists, split)
-        self._train = self._whole(parts["train"], "train")
-        self._keep(parts[split], cache, {"data": "mvsa-single", "size": 256})
+        train, rows = parts["train"], parts[split]
+        self._found = self._near(
+            [*train, *rows]
+        )  # of the files that are not there by their own name
+        self._train = self._whole(train, "train")
+        self._keep(rows, cache, {"data": "mvsa-single", "size": 256})
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
@@ -128,7 +133,7 @@ class MVSASingle(FromFiles):
 
     def _needs(self, row: Tweet) -> list[Path]:
         texts = [] if row.text is not None else [self._text_file(row)]
-        return [self.root / row.picture, *texts]
+        return [self._file(row.picture), *texts]
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
@@ -145,7 +150,7 @@ class MVSASingle(FromFiles):
         return inputs | {"visual": normalise(x, *STATISTICS)}
 
     def _picture(self, row: Tweet) -> Tensor:
-        path = self.root / row.picture
+        path = self._file(row.picture)
         # by its path, for ids are unique within one list only
         id = str(Path(row.picture))
         return self._cache.get(
@@ -165,7 +170,22 @@ class MVSASingle(FromFiles):
             return content.decode("latin-1").strip()
 
     def _text_file(self, row: Tweet) -> Path:
-        return self.root / "data" / f"{row.id}.txt"
+        return self._file(f"data/{row.id}.txt")
+
+    def _file(self, name: str) -> Path:
+        return self.root / self._found.get(name, name)
+
+    def _near(self, rows: Sequence[Tweet]) -> dict[str, str]:
+        wanted = [row.picture for row in rows]
+        wanted += [f"data/{row.id}.txt" for row in rows if row.text is None]
+        folders: dict[str, list[str]] = {}
+        for folder, _, name in (path.rpartition("/") for path in wanted):
+            folders.setdefault(folder, []).append(name)
+        return {
+            f"{folder}/{name}": f"{folder}/{there}"
+            for folder, names in folders.items()
+            for name, there in near_names(self.root / folder, names).items()
+        }
 
 
 def _layout_of(lists: Path) -> str:

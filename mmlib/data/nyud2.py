@@ -10,6 +10,7 @@ from mmlib.data.reading.boxes import flips, square_boxes, unaligned, whole_boxes
 from mmlib.data.reading.folders import class_folders, folder_of, inner_folder, picture_names
 from mmlib.data.reading.lists import Entry, carved
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import PICTURES
 from mmlib.data.reading.transforms import SIDE, crop, normalise, resize, resized_crop
 
 STATISTICS = (0.4951, 0.3601, 0.4587), (0.1474, 0.1950, 0.1646)  # QMF's, for both halves
@@ -85,7 +86,7 @@ class NYUDepthV2(FromFiles):
                     "rename or remove it"
                 )
             label = self.classes.index(name)
-            names = picture_names(folder / name, (".png", ".jpg"))
+            names = picture_names(folder / name, PICTURES)
             entries += [Entry(f"{folder.name}/{name}/{picture}", label) for picture in names]
         return entries
 

@@ -1,6 +1,5 @@
 """UCF-101: an action, its pictures and its optical flow."""
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from mmlib.data.reading.boxes import flips, square_boxes, unaligned
 from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
 from mmlib.data.reading.lists import Entry, WrongList, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import IMAGENET, SIDE, crop, normalise, shrink
 
 STATISTICS = (  # DI-MML's, of the pictures
@@ -117,7 +117,9 @@ class UCF101(FromFiles):
         entries = _read_list(path, self.classes)
         entries = entries if split == "test" else _without_groups(path, entries, split)
         recipe = {"data": "ucf101", **self._how._asdict()}
-        self._folders: dict[Path, dict[str, str]] = {}
+        # HandStandPushups in the lists is HandstandPushups in the archives
+        ids = [entry.id for entry in entries]
+        self._names = {tree: near_names(self.root / tree, ids) for tree in TREES}
         self._keep(entries, cache if places else False, recipe)
 
     def sources(self, index: int) -> list[Path]:
@@ -129,7 +131,7 @@ class UCF101(FromFiles):
         return list(chain(*(chain(*self._window(clip, s)) for s in self._starts(clip, None))))
 
     def _needs(self, entry: Entry) -> list[Path]:
-        return [self._spelled(self.root / tree, entry.id) for tree in TREES]
+        return [self._place(tree, entry.id) for tree in TREES]
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -169,7 +171,7 @@ class UCF101(FromFiles):
 
     def _clip(self, index: int) -> tuple[list[Path], list[Path], list[Path]]:
         """The frames of a clip, in order: u, v and pictures."""
-        folders = [self._frames_of(self.root / tree, self.ids[index]) for tree in TREES]
+        folders = [self._frames_of(tree, self.ids[index]) for tree in TREES]
         u, v, pictures = ([f / name for name in picture_names(f, (".jpg",))] for f in folders)
         if len(u) != len(v):
             raise ValueError(
@@ -183,19 +185,15 @@ class UCF101(FromFiles):
                 )
         return u, v, pictures
 
-    def _frames_of(self, tree: Path, video: str) -> Path:
-        """A clip's folder, whatever its capitals: lists say HandStandPushups where archives say
-        HandstandPushups."""
-        if (tree / video).is_dir():
-            return tree / video
-        return folder_of(self._spelled(tree, video), "the frames of that clip; extract them")
+    def _frames_of(self, tree: str, video: str) -> Path:
+        """A clip's folder."""
+        folder = self._place(tree, video)
+        if not folder.is_dir():
+            folder_of(self.root / tree, "a folder of frames for each clip")
+        return folder_of(folder, "the frames of that clip; extract them")
 
-    def _spelled(self, tree: Path, video: str) -> Path:
-        """Where the frames of a clip belong, there or not."""
-        if tree not in self._folders:
-            folder_of(tree, "a folder of frames for each clip")
-            self._folders[tree] = {name.lower(): name for name in sorted(os.listdir(tree))}
-        return tree / self._folders[tree].get(video.lower(), video)
+    def _place(self, tree: str, video: str) -> Path:
+        return self.root / tree / self._names[tree].get(video, video)
 
     def _starts(self, clip: tuple[list[Path], ...], draws: Tensor | None) -> list[int]:
         """Where the windows start, counted from 0: in the middle of their part, or drawn."""

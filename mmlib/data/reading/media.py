@@ -11,21 +11,26 @@ import soundfile
 import soxr
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from mmlib.data.reading.damage import MOST_PIXELS, STREAMED, refusal_of
 from mmlib.data.reading.folders import file_of
+from mmlib.data.reading.near import is_utf8
 
 RATES = (4_000, 192_000)  # sample rates in Hz that a recording may have
 RESAMPLER = "soxr_hq"
+MOST_VALUES = 250_000_000  # samples times channels of a recording, 1 GB as they are read
+MOST_RATIO = 250  # of a picture's longer side to the other
+ORIENTATION = 0x0112  # the tag of EXIF that says how a picture is to be turned
 
 
 def read_sound(path: str | Path, sample_rate: int) -> Tensor:
     """A recording as `(samples,)` float32 at `sample_rate` (Hz), as `librosa.load` gives it.
 
     Channels are averaged, then another rate is converted by soxr. Raises `FileNotFoundError`, or
-    `ValueError` that names the file for one that is empty, cut short, no sound or not finite.
+    `ValueError` that names the file for one that is empty, cut short, no sound or not finite, or
+    that declares more than 250 million values: 94 minutes of one channel at 44,100 Hz.
     """
     samples, rate = _recorded(path)
     return resampled(torch.from_numpy(samples.mean(axis=1)), rate, sample_rate)
@@ -45,12 +50,17 @@ def _recorded(path: str | Path) -> tuple[np.ndarray, int]:
     path = file_of(path, "extract the sound there")
     try:
         with soundfile.SoundFile(path) as file:
-            missing = _missing_bytes(file.extra_info)
-            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            missing, rate = _missing_bytes(file.extra_info), file.samplerate
+            if file.frames * file.channels > MOST_VALUES:
+                raise ValueError(f"it declares {file.frames:,} samples of {file.channels} channels")
+            samples, declared = file.read(dtype="float32", always_2d=True), file.frames
     except (RuntimeError, MemoryError, TypeError, ValueError) as error:
         raise _unreadable(path, "a sound", "extract it again", error) from error
     if missing:
         raise ValueError(f"{path} is cut short by {missing:,} bytes; extract it again")
+    if len(samples) < 0.9 * declared:  # an MP3 may declare a little more than it holds
+        seconds = f"{len(samples) / rate:.2f} of {declared / rate:.2f} s"
+        raise ValueError(f"{path} is cut short: it ends after {seconds}; extract it again")
     if not len(samples):
         raise ValueError(f"{path} holds no sound, 0 samples; extract it again")
     if not RATES[0] <= rate <= RATES[1]:
@@ -74,6 +84,8 @@ def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
 
 def _unreadable(path: Path, what: str, remedy: str, error: Exception) -> ValueError:
     """What a file is that its reader refused: a known kind of damage, or what the reader said."""
+    if not is_utf8(str(path)):  # which libraries in C cannot open
+        return ValueError(f"{str(path)!a} has a name that is not UTF-8; rename it")
     said = f"{path} is no {what.partition(' ')[2]} that can be read ({error}); {remedy}"
     return ValueError(refusal_of(path, what) or said)
 
@@ -91,16 +103,20 @@ def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> T
     """A picture as `(3, H, W)` uint8, resized to `size` (one side, or height and width) if given.
 
     Grey, palette, CMYK and 16-bit pictures become RGB; resizing is bilinear with antialiasing, a
-    level (of 255) from PIL's at most, and does not keep the proportions. In memory the channels
-    come last. Raises `FileNotFoundError`, or `ValueError` that names the file
-    for one that is broken or has more than 50 million pixels.
+    level (of 255) from PIL's at most, and does not keep the proportions. A picture whose EXIF says
+    how it was held is turned upright. In memory the channels come last. Raises `FileNotFoundError`,
+    or `ValueError` that names the file for one that is broken, has more than 50 million pixels, or
+    one side of more than 250 times the other.
     """
     path = file_of(path, "extract the picture there")
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MOST_PIXELS:
+            small, large = sorted(image.size)
+            if small * large > MOST_PIXELS or large > MOST_RATIO * small:
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
-            pixels = torch.from_numpy(np.array(_as_rgb(image))).permute(2, 0, 1)  # (3, H, W)
+            image.load()
+            pixels = np.array(_as_rgb(_upright(image)))  # (H, W, 3)
+            pixels = torch.from_numpy(pixels).permute(2, 0, 1)  # (3, H, W)
     except Exception as error:  # PIL does not say what a broken file raises; its readers differ
         raise _unreadable(path, "a picture", "extract it again", error) from error
     size = (size, size) if isinstance(size, int) else size
@@ -108,6 +124,15 @@ def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> T
         return pixels
     # to a level as PIL does it, in a fifth of the time
     return F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As viewers show it, if its EXIF says how; what is damaged there says nothing."""
+    try:
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
+    except Exception:  # PIL does not say what damaged EXIF raises
+        return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

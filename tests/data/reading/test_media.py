@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.testing import assert_close
 
+from mmlib.data.reading import media
 from mmlib.data.reading.folders import frame_names
 from mmlib.data.reading.media import (
     read_array,
@@ -117,6 +118,24 @@ def test_sounds_that_are_not_there_or_broken(sound, tone, tmp_path):
             read_sound(sound(tone, rate), RATE)
 
 
+def test_a_small_file_of_many_hours_is_not_read(sound, monkeypatch):
+    """Of silence, a flac of a megabyte holds hours."""
+    path = sound(np.zeros((9000, 2)), name="a.flac").rename(sound(np.zeros(1)))
+    assert len(read_sound(path, RATE)) == 9000
+    monkeypatch.setattr(media, "MOST_VALUES", 17_999)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    with pytest.raises(ValueError, match=r"a\.wav is .*declares 9,000 samples of 2 channels"):
+        read_sound(path, RATE)
+
+
+def test_a_recording_that_breaks_off(sound, tone):
+    path = sound(np.tile(tone, 5), name="a.mp3")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"a\.mp3 is cut short: it ends after 2\.\d+ of 5\.00 s"):
+        read_sound(path, RATE)
+
+
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
 def test_a_wav_from_a_pipe_declares_no_size(size, sound, tone):
     """What ffmpeg writes to a pipe; it is whole all the same."""
@@ -206,6 +225,36 @@ def test_a_picture_of_absurd_size_is_not_decoded(picture):
     path = picture(Image.new("1", (10_000, 6_000)))  # 10 kB on the disk, 180 MB in memory
     with pytest.raises(ValueError, match=r"it has 10000 x 6000 pixels"):
         read_image(path)
+
+
+@pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1), (3, 900)])
+def test_a_picture_of_absurd_proportions_is_not_decoded(size, picture):
+    """Resized to cover 256 x 256, a line of 50 million pixels would take 38 GB."""
+    path = picture(Image.new("1", size))
+    with pytest.raises(ValueError, match=f"it has {size[0]} x {size[1]} pixels"):
+        read_image(path, 256)
+    assert read_image(picture(Image.new("RGB", (10, 2_500))), 4).shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_upright(orientation, name, rgb, tmp_path):
+    image, exif = Image.fromarray(rgb), Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / name, exif=exif, quality=100)
+    found = read_image(tmp_path / name)
+    with Image.open(tmp_path / name) as stored:
+        wanted = ImageOps.exif_transpose(stored).convert("RGB")
+    assert found.equal(torch.from_numpy(np.array(wanted)).permute(2, 0, 1))
+    assert found.shape[1:] == (rgb.shape[:2] if orientation < 5 else rgb.shape[1::-1])
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_turns_nothing(rgb, tmp_path):
+    luck = np.random.default_rng(0)
+    for _ in range(50):
+        Image.fromarray(rgb).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*" + luck.bytes(60))
+        assert read_image(tmp_path / "a.jpg").shape[1:] == rgb.shape[:2]
 
 
 def test_frames_come_in_the_order_of_their_numbers(tmp_path):
