@@ -360,7 +360,8 @@ def test_check_data_and_prepare_tell_by_their_exit_status(monkeypatch, capsys):
         for command in ("check-data", "prepare"):
             assert main([command, "cremad", "there"]) == status
             assert str(Found(ok)) in capsys.readouterr().out
-    assert calls[0] == (("cremad", Path("there")), {"thorough": False, "expected": True})
+    wanted = {"thorough": False, "expected": True, "options": {}}
+    assert calls[0] == (("cremad", Path("there")), wanted)
 
 
 def test_help_names_the_data_sets():

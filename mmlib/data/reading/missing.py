@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmlib.data.reading.damage import damage_of
-from mmlib.data.reading.folders import PICTURES
+from mmlib.data.reading.near import PICTURES
 
 MISSING = ("error", "drop")
 SMALL = 1000  # bytes; only such a file is opened, for it may be a pointer to one

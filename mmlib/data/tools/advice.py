@@ -21,13 +21,16 @@ def advice_for(report: Report, known: Known, errors: Sequence[Exception]) -> Ite
         what = "a sound" if sounds and known.videos else "a file"
         yield f"for the pointers: {remedy_for(stubs[0].reason, what)}"
     gone = {fault.id for fault in missing if fault not in stubs}
-    if gone or len(errors) > len(of_lists):
+    near = any("did you mean" in text for text in (*map(str, errors), *(f.reason for f in missing)))
+    if near:
+        yield "give what lies beside the name, or the format, that is asked for; then check again"
+    elif gone or len(errors) > len(of_lists):
         yield from _on_files(report, known, gone)
     elif sounds and _videos(report)[0]:
         yield f"{_command(report)}, which makes them from {known.videos}"
     elif not known.listed and _too_few(report):
         yield f"get the files: {known.media}"
-    if missing and report.kept and not errors:
+    if missing and report.kept and not (errors or near):
         yield f"or train on the rest, by --data-options missing=drop: {kept_text(report.kept)}"
     if report.strict and report.part and not errors:
         yield "get the other classes, or add --sample where a subset is meant"

@@ -15,10 +15,11 @@ from mmlib.data.reading.damage import damage_of, refusal_of
 from mmlib.data.reading.folders import folder_of
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.reading.missing import SMALL, Dropped, what_stands_for
+from mmlib.data.reading.near import beside
 from mmlib.data.tools.advice import advice_for
 from mmlib.data.tools.leaks import leaks_of
 from mmlib.data.tools.published import KNOWN, Known, numbers_of
-from mmlib.data.tools.report import Fault, Report, Row
+from mmlib.data.tools.report import SHOWN, Fault, Report, Row
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
 
@@ -133,7 +134,7 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
     chosen = {int(k * step) for k in range(len(data)) if k * step < len(data)}
     for i in tqdm(range(len(data)), desc=title, unit="sample", disable=not progress, leave=False):
         try:
-            text = _absent(data, i)
+            text = _absent(data, i, named=len(missing) < SHOWN)
             if text:
                 missing[i] = Fault(data.ids[i], data.split, text)
             elif i in chosen:
@@ -149,13 +150,16 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
     return _Look(missing, broken, silent, opened)
 
 
-def _absent(data, index: int) -> str:
-    """The first file of a sample that is missing, or empty or a pointer; or nothing."""
+def _absent(data, index: int, named: bool) -> str:
+    """The first file of a sample that is missing, or empty or a pointer; or nothing.
+
+    Of one that will be `named` also what lies beside it, which takes a look around.
+    """
     for path in _paths(data, index):
         try:
             info = path.stat()
         except OSError:
-            return f"{path} is missing"
+            return f"{path} is missing{beside(path) if named else ''}"
         size = info.st_size if stat.S_ISREG(info.st_mode) else SMALL
         text = what_stands_for(path, size)
         if text:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools.leaks import Leak
 from mmlib.files import write_text
 
@@ -107,7 +108,8 @@ class Report(NamedTuple):
         named = [("missing", f) for f in self.missing] + [("broken", f) for f in self.broken]
         rows = ([f.id, f.split, which, " ".join(f.reason.split())] for which, f in named)
         write_text(path, "".join("\t".join(row) + "\n" for row in rows))
-        without = "; not of splits that cannot be opened" if self.problems else ""
+        opened = {split for row in self.rows for split in row.splits}
+        without = "" if len(opened) == len(SPLITS) else "; not of splits that cannot be opened"
         return f"Missing and broken ids in {path}: {len(named):,}{without}"
 
 
