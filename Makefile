@@ -34,7 +34,7 @@ gpu-check: set-up  ## prove the library on a GPU and measure it, in at most eigh
 tuning: set-up  ## choose every method's options on validation
 	$(python) -m mmlib tuning
 
-results: set-up  ## make the tables of assets/results with those options
+results: set-up  ## make the tables of assets/results with those options, and the evidence pages
 	$(python) -m mmlib results
 
 lint: set-up  ## style of code and notebooks

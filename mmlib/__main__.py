@@ -89,7 +89,22 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
         tables.add_argument("--out", type=Path, default=Path("assets/results"))
+    add_results(tables)
     return main
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `results` alone."""
+    add = parser.add_argument
+    add("--tables", nargs="+", metavar="NAME", help="make or complete only these")
+    anew = "first drop the rows of these tables, wherever they stand; git has the old ones"
+    add("--anew", action="store_true", help=f"{anew}; needs --tables")
+    add("--pages", action="store_true", help="only write the evidence pages from the tables")
+    row = parser.add_argument_group("one row again, beside the committed one")
+    row.add_argument("--arm", metavar="NAME", help="of the row in the tables, or in plain English")
+    row.add_argument("--seed", type=int, help="0 by default")
+    row.add_argument("--scenario", help="by default the first that the arm has rows of")
+    row.add_argument("--table", help="by default the first with such a row, noise last")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -124,12 +139,39 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             f"a made-up sample of {arguments.name}: {write_sample(arguments.name, arguments.root)}"
         )
-    else:
-        from mmlib.evidence.runs import write_tables, write_tuning
+    elif arguments.command == "tuning":
+        from mmlib.evidence.tables import write_tuning
 
-        write = write_tuning if arguments.command == "tuning" else write_tables
         with taken(arguments.out, "making of tables"):
-            write(arguments.out, processes=usable_cores())
+            write_tuning(arguments.out, processes=usable_cores())
+    else:
+        return results(arguments)
+    return 0
+
+
+def results(arguments: argparse.Namespace) -> int:
+    """Tables, pages, or one row again: exit status 1 where that differs from the committed one."""
+    given = arguments.seed, arguments.scenario, arguments.table
+    if arguments.arm is None and given != (None, None, None):
+        raise ValueError("--seed, --scenario and --table are of one row; name it with --arm")
+    if arguments.anew and not arguments.tables:
+        raise ValueError("--anew drops rows; say of which tables with --tables")
+    if (arguments.arm is not None) + bool(arguments.tables) + arguments.pages > 1:
+        raise ValueError("--arm, --tables and --pages are three things to do; give one of them")
+    if arguments.arm is not None:
+        from mmlib.evidence.again import again
+
+        agree = again(arguments.out, arguments.arm, *given)
+        return 0 if agree else 1
+    from mmlib.evidence.pages import write_pages
+    from mmlib.evidence.tables import write_tables
+
+    with taken(arguments.out, "making of tables"):
+        if arguments.pages:
+            write_pages(arguments.out)
+        else:
+            only = {"only": arguments.tables, "anew": arguments.anew} if arguments.tables else {}
+            write_tables(arguments.out, processes=usable_cores(), **only)
     return 0
 
 

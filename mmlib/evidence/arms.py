@@ -86,7 +86,8 @@ class Arm(NamedTuple):
     """A row of the tables: what is trained for it, by which method, with whose tuned options,
     changed how, how many times as long (in which scenario), with which numbers among the options
     how many times as large, with noise of which severity in half of the training samples (drawn
-    once, each modality's own); and all this in words: its name, its definition."""
+    once, each modality's own); all this in words: its name, its definition; and the row that its
+    interval is taken against."""
 
     method: str
     options_of: str
@@ -96,6 +97,7 @@ class Arm(NamedTuple):
     noise: float = 0
     name: str = ""
     definition: str = ""
+    against: str = ""
 
     def options(self, chosen: dict[str, dict]) -> dict:
         """The row's options, from what was `chosen` for each method."""
@@ -189,9 +191,9 @@ _ARMS = {  # without words; a row that is not here is a method as it is
     "trained with noise": Arm("joint-unimodal", "joint-unimodal", noise=10),
 }
 ARMS = {
-    row: _ARMS.get(row, Arm(row, row))._replace(name=name, definition=definition)
+    row: _ARMS.get(row, Arm(row, row))._replace(**words)
     for section in DEFINITIONS.values()
-    for row, (name, definition) in section.items()
+    for row, words in section.items()
 }
 
 _ROWS = {section: tuple(rows) for section, rows in DEFINITIONS.items()}
@@ -202,14 +204,9 @@ _BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
 _NOISY = ("modality-dropout", "trained with noise")  # combinations' controls on corrupted
 _COMBINED = tuple(row for row in _ROWS["combinations"] if row not in _NOISY)
 KEPT = (*_METHODS, "both uniform", *_NOISY)  # in assets/weights
-BENCH = dict.fromkeys((*_METHODS, "valuation + unimodal losses"), None) | {  # its cheapest control
-    "ogm-ge": "ogm-ge-noise",
-    "valuation": "valuation-random",
-    "boosting": "base, weak loss x 3",
-    "detached": "isolated",
-    "gap": "gap, permuted posterior",
-    "cal": "both uniform",
-    "valuation + unimodal losses": "random copies + unimodal losses",
+BENCH = {  # method -> its cheapest control
+    row: None if row in _REFERENCES else ARMS[row].against
+    for row in (*_METHODS, "valuation + unimodal losses")
 }
 TABLES = {  # file -> scenario -> what is trained there
     # first: the other tables take from it what it says of clean data

@@ -10,7 +10,8 @@ import torch
 
 from mmlib.__main__ import main
 from mmlib.evidence import arms, scoring
-from mmlib.evidence import runs as results
+from mmlib.evidence import tables as results
+from mmlib.files import LOCK
 from mmlib.methods import METHODS, controls
 
 TABLES = Path(__file__).parents[2] / "assets/results"
@@ -46,8 +47,10 @@ def test_every_row_has_an_arm_in_words_and_every_arm_a_row(tables):
     for row, arm in arms.ARMS.items():
         sentences = arm.definition.count(". ") + 1
         assert arm.name and arm.definition.endswith(".") and sentences <= 2, row
-    names = [arm.name for arm in arms.ARMS.values()]
-    assert len(set(names)) == len(names)
+        assert (arm.against in rows - {row}) == (row != "joint"), row
+    names = {arm.name: row for row, arm in arms.ARMS.items()}
+    assert len(names) == len(arms.ARMS)
+    assert all(names[row] == row for row in names.keys() & rows)  # `--arm` takes either
 
 
 def test_every_method_and_control_has_an_arm():
@@ -176,4 +179,74 @@ def test_tables_need_the_tuning_first(tmp_path, capsys):
     tuning[tuning["method"] != "gap"].to_csv(tmp_path / "tuning.csv", index=False)
     with pytest.raises(ValueError, match="tuning.csv lacks gap; run `make tuning`"):
         results.write_tables(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["tuning.csv"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"tuning.csv", LOCK}
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """Few tables of a stand-in for training, and what was trained: `(folder, rows)`."""
+    trained = []
+
+    def run(method, scenario, seed, options, epochs, split, weights):
+        trained.append((scenario, method, seed))
+        return {"fused": round(0.5 + len(trained) / 1000, 4)}
+
+    both = ("joint", "ensemble")
+    tables = {
+        "baselines": {"imbalanced": both, "corrupted": both},
+        "more": {"corrupted": ("ensemble", "joint-late")},
+    }
+    for name, value in (("TABLES", tables), ("GRID", {m: {"lr": [0.1]} for m in both})):
+        monkeypatch.setattr(arms, name, value)
+    monkeypatch.setattr(results, "run", run)
+    monkeypatch.setattr(results, "draw_phenomenon", lambda baselines, folder: None)
+    results.write_tuning(tmp_path)
+    trained.clear()
+    return tmp_path, trained
+
+
+def test_some_tables_alone(small, capsys):
+    folder, trained = small
+    results.write_tables(folder, seeds=range(2), only=["more"])
+    rows = {(m, seed) for m in ("ensemble", "joint-late") for seed in range(2)}
+    assert set(trained) == {("corrupted", *row) for row in rows}
+    assert "figures, README and pages wait for baselines" in capsys.readouterr().out
+    results.write_tables(folder, seeds=range(2))
+    assert len(trained) == len(set(trained)) == 10  # nothing is run twice
+    with pytest.raises(ValueError, match="table is 'less'; choose one of baselines, more"):
+        results.write_tables(folder, only=["less"])
+
+
+def test_a_table_anew_changes_shared_rows_everywhere_and_no_others(small):
+    folder, trained = small
+    results.write_tables(folder, seeds=range(2))
+    key = results.KEY
+    before = pd.read_csv(folder / "baselines.csv").set_index(key)["fused"]
+    trained.clear()
+    results.write_tables(folder, seeds=range(2), only=["more"], anew=True)
+    assert len(trained) == 4
+    after, more = (
+        pd.read_csv(folder / f"{name}.csv").set_index(key)["fused"]
+        for name in ("baselines", "more")
+    )
+    changed = after.index[after != before]
+    assert set(changed.get_level_values("method")) == {"ensemble"}
+    assert set(changed.get_level_values("scenario")) == {"corrupted"}
+    assert after[changed].equals(more[changed])
+
+
+def test_a_killed_making_anew_leaves_no_old_row_of_the_table(small, monkeypatch):
+    folder, trained = small
+    results.write_tables(folder, seeds=range(2))
+
+    def killed(*job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(results, "run", killed)
+        results.write_tables(folder, seeds=range(2), only=["more"], anew=True)
+    trained.clear()
+    results.write_tables(folder, seeds=range(2))
+    assert set(trained) == {
+        ("corrupted", m, s) for m in ("ensemble", "joint-late") for s in range(2)
+    }

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from mmlib.evidence import arms
-from mmlib.evidence import runs as results
+from mmlib.evidence import tables as results
 
 
 def run(method, scenario, seed, options, epochs, split, weights):

@@ -1,0 +1,32 @@
+"""Pieces of the evidence pages' Markdown."""
+
+MADE = "<!-- written by `make results` from the tables; do not edit -->"
+
+
+def text_of(*parts: str) -> str:
+    """Paragraphs, an empty line between them, as a file."""
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def table_row(cells: list[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+
+
+def details(summary: str, text: str) -> str:
+    """What is out of sight until a reader asks for it."""
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def say(options: dict) -> str:
+    """Options as a reader writes them: `lr 0.2, alpha 0.3`."""
+    return ", ".join(f"{name.replace('_', ' ')} {value_of(x)}" for name, x in options.items())
+
+
+def value_of(x) -> str:
+    """An option's value, without a decimal that says nothing."""
+    if isinstance(x, dict):
+        return " and ".join(f"{value_of(each)} for {name}" for name, each in x.items())
+    if x is None:
+        return "none"
+    return f"{x:g}" if isinstance(x, int | float) else str(x)

@@ -1,0 +1,218 @@
+"""The tables of `assets/results/`: which runs they hold, how rows are kept.
+
+`write_tuning` tries options on validation, `write_tables` makes every lesson's table with the best
+of them; a killed run goes on where it was.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from importlib.metadata import version
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from mmlib.arguments import one_of
+from mmlib.devices import usable_cores, use_threads
+from mmlib.evidence import arms
+from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options, points
+from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
+from mmlib.evidence.pages import write_pages
+from mmlib.evidence.runs import run, weights_path
+from mmlib.files import write_text
+
+KEY = ["scenario", "method", "epochs", "options", "seed"]
+
+
+def write_tuning(
+    folder: Path,
+    tuning_seeds: Sequence[int] = TUNING_SEEDS,
+    epochs: int = EPOCHS,
+    processes: int = 1,
+) -> None:
+    """Make or complete `tuning.csv` in `folder`: every point of `arms.GRID`, on validation.
+
+    With `processes` above 1 whole runs stand side by side, one thread each.
+    """
+    grid = []
+    for method, grids in arms.GRID.items():
+        change, scenario = arms.ARMS[method].change, arms.TUNED_ON.get(method, "imbalanced")
+        for point in points(grids):
+            grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
+    _complete(folder, {"tuning": grid}, processes)
+
+
+def write_tables(
+    folder: Path,
+    seeds: Sequence[int] = SEEDS,
+    epochs: int = EPOCHS,
+    processes: int = 1,
+    only: Sequence[str] | None = None,
+    anew: bool = False,
+) -> None:
+    """Make or complete the files of `arms.TABLES` (test) in `folder` with the options of its
+    `tuning.csv`, the pictures drawn from them, the README's table of all methods and the evidence
+    pages.
+
+    `processes` as in `write_tuning`. With `only` just the tables of those names; what they share
+    with others goes there as well. With `anew` their rows are dropped first, wherever they stand.
+    What is drawn from tables waits until all are complete. Raises `FileNotFoundError` without a
+    `tuning.csv`, `ValueError` for one that lacks a method or for a table that does not exist.
+    """
+    for name in only or ():
+        one_of("table", name, tuple(arms.TABLES))
+    wanted = _wanted(folder, seeds, epochs)
+    if lacking := _complete(folder, wanted, processes, only, anew):
+        print(f"figures, README and pages wait for {', '.join(lacking)}")
+        return
+    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
+    if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
+        write_bench(folder)
+        write_pages(folder)
+
+
+def _wanted(folder: Path, seeds: Sequence[int], epochs: int) -> dict[str, list[tuple]]:
+    """Table -> `(scenario, method, epochs, options, seed)` of each of its rows."""
+    chosen = chosen_options(folder)
+    wanted = {}
+    for name, scenarios in arms.TABLES.items():
+        wanted[name] = [
+            (scenario, method, arm.epochs(scenario, epochs), arm.options(chosen), seed)
+            for scenario, methods in scenarios.items()
+            for method, arm in ((method, arms.ARMS[method]) for method in methods)
+            for seed in seeds
+        ]
+    if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
+        wanted["noise"].sort(key=lambda row: row[-1])
+    return wanted
+
+
+def split_of(name: str) -> str:
+    """What the rows of a table are scored on."""
+    return {"tuning": "val", "noise": "noise"}.get(name, "test")
+
+
+def _key(row: tuple) -> tuple:
+    """`(scenario, method, epochs, options, seed)` as the tables hold it."""
+    scenario, method, epochs, options, seed = row
+    return scenario, method, epochs, json.dumps(options, sort_keys=True), seed
+
+
+def _read(path: Path) -> dict[tuple, dict]:
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    return {tuple(row[column] for column in KEY): row for row in rows}
+
+
+def _clean(row: dict) -> dict:
+    """What a row of the noise table, or any, says of the test split as it is."""
+    return {name: x for name, x in row.items() if " " not in name and not pd.isna(x)}
+
+
+def _complete(
+    folder: Path,
+    wanted: dict[str, list[tuple]],
+    processes: int,
+    only: Sequence[str] | None = None,
+    anew: bool = False,
+) -> list[str]:
+    """Make or complete the tables (`only` some): keep the rows that are wanted (`anew`: drop them),
+    run each other one for the first table that wants it, save after every one; what other tables
+    want of it, they get from there. Returns the tables that still lack rows."""
+    keys = {name: [_key(row) for row in rows] for name, rows in wanted.items()}
+    asked = {key for name in only or keys for key in keys[name]}
+    if anew:
+        _drop(folder, keys, asked)
+    stored = {name: _read(folder / f"{name}.csv") for name in wanted}
+    tables = {
+        name: {key: stored[name][key] for key in rows if key in stored[name]}
+        for name, rows in keys.items()
+    }
+    places: dict[tuple, list[str]] = {}
+    for name, rows in keys.items():
+        for key in rows:
+            places.setdefault(key, []).append(name)
+
+    def share(key: tuple) -> None:
+        first, *others = places[key]
+        for name in others:
+            tables[name].setdefault(key, _clean(tables[first][key]))
+
+    def save(name: str) -> None:
+        rows = [tables[name][key] for key in keys[name] if key in tables[name]]
+        _save(folder / f"{name}.csv", rows, split_of(name))
+
+    there = {key for key, names in places.items() if key in tables[names[0]]}
+    for key in there:
+        share(key)
+    missing = [key for key in places if key in asked and key not in there]
+    jobs = [_job(folder, places[key][0], key) for key in missing]
+    with tqdm(desc="rows", total=len(jobs), smoothing=0.05) as bar:
+        for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
+            name = places[key][0]
+            tables[name][key] = dict(zip(KEY, key, strict=True)) | scores
+            share(key)
+            save(name)
+            bar.update()
+    for name in wanted:
+        if tables[name].keys() - stored[name].keys():
+            save(name)
+    return [name for name in wanted if len(tables[name]) < len(keys[name])]
+
+
+def _drop(folder: Path, names: Iterable[str], asked: set[tuple]) -> None:
+    """Take rows out of every table that holds them, so that a killed run cannot keep a few."""
+    for name in names:
+        path = folder / f"{name}.csv"
+        stored = _read(path)
+        kept = [row for key, row in stored.items() if key not in asked]
+        if not kept:
+            path.unlink(missing_ok=True)
+        elif len(kept) < len(stored):
+            _save(path, kept, split_of(name))
+
+
+def _job(folder: Path, name: str, key: tuple) -> tuple:
+    """The arguments of `run` for a row of a table."""
+    scenario, method, epochs, options, seed = key
+    kept = name == "noise" and seed == SEEDS[0] and method in arms.KEPT
+    weights = weights_path(folder, method) if kept else None
+    return method, scenario, seed, json.loads(options), epochs, split_of(name), weights
+
+
+def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:
+    """The scores of each job, in order."""
+    if processes == 1:
+        use_threads()
+        yield from (run(*job) for job in jobs)
+    elif jobs:
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(processes, spawn, _start_worker) as pool:
+            yield from pool.map(run, *zip(*jobs, strict=True))
+
+
+def _start_worker() -> None:
+    """One thread, and no life after the parent's: a killed one cannot tell its workers."""
+    use_threads()
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+
+
+def _save(path: Path, rows: list[dict], split: str) -> None:
+    """Write the table and what it was made with, beside first and then renamed."""
+    packages = ("torch", "torchvision", "torchaudio", "numpy", "scikit-learn")
+    made_with = {
+        "command": "make tuning" if split == "val" else "make results",
+        "split": split,
+        "date": date.today().isoformat(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "processor": platform.machine(),
+        "cores": usable_cores(),
+    }
+    write_text(path, pd.DataFrame(rows).to_csv(index=False))
+    write_text(path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n")

@@ -1,0 +1,94 @@
+"""The tables of each world as the evidence pages need them: means, intervals, what was tuned."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from mmlib.evaluation import paired_interval
+from mmlib.evidence.arms import TABLES, choose
+from mmlib.evidence.bench import NOISES, drops
+from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
+from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
+
+WORLDS = {"synthetic voices": ".", "human voices": "human-voices"}  # -> folder of its tables
+NOTHING = pd.Series(dtype=float)
+ROW = ["scenario", "method", "seed"]
+
+
+class World(NamedTuple):
+    """One kind of data, for which there are tables: `rows` (test; scenario and method -> a line a
+    seed), `tuning` (validation), the options that were `chosen` from it."""
+
+    name: str
+    folder: Path
+    rows: dict[tuple[str, str], pd.DataFrame]
+    tuning: pd.DataFrame
+    chosen: dict[str, dict]
+
+    def cells(self, scenario: str, row: str, column: str) -> pd.Series:
+        """A row's values by seed; none where the world does not hold it."""
+        return self.rows[scenario, row][column] if self.has(scenario, row, column) else NOTHING
+
+    def has(self, scenario: str, row: str, column: str) -> bool:
+        """Whether there are such values."""
+        return (scenario, row) in self.rows and column in self.rows[scenario, row]
+
+    def interval(
+        self, scenario: str, row: str, against: str, column: str
+    ) -> tuple[float, float, float] | None:
+        """`paired_interval` of two rows over the seeds of both, in points; None below two."""
+        pairs = [self.cells(scenario, name, column) for name in (row, against)]
+        both = pairs[0].index.intersection(pairs[1].index)
+        if len(both) < 2 or row == against:
+            return None
+        mean, low, high = paired_interval(*(cells[both] for cells in pairs))
+        return 100 * mean, 100 * low, 100 * high
+
+    def made_with(self, table: str) -> dict:
+        """What stands beside a table."""
+        return json.loads((self.folder / f"{table}.json").read_text(encoding="utf-8"))
+
+
+def read_worlds(folder: Path) -> list[World]:
+    """The worlds with tables in `folder`, or in their folder in it."""
+    places = {name: folder / place for name, place in WORLDS.items()}
+    return [_read(name, place) for name, place in places.items() if (place / "tuning.csv").exists()]
+
+
+def _read(name: str, folder: Path) -> World:
+    tables = {table: folder / f"{table}.csv" for table in TABLES}
+    found = {table: pd.read_csv(path) for table, path in tables.items() if path.exists()}
+    if "noise" in found:
+        found["noise"] = with_noise_means(found["noise"])
+    once = pd.concat(found.values()).groupby(ROW).first()  # of each column what any table has
+    rows = {
+        key: part.droplevel(["scenario", "method"]).dropna(axis=1, how="all")
+        for key, part in once.groupby(["scenario", "method"])
+    }
+    tuning = pd.read_csv(folder / "tuning.csv")
+    return World(name, folder, rows, tuning, choose(tuning))
+
+
+def conditions() -> list[str]:
+    """What the noise table's columns are called after: condition and severity."""
+    single = [f"{name}, {s}" for name in CONDITIONS for s in SEVERITIES]
+    attacks = [f"{which} {a}, {s}" for a in ATTACK_STEPS for which in ATTACKS for s in SEVERITIES]
+    return single + attacks
+
+
+def with_noise_means(noise: pd.DataFrame) -> pd.DataFrame:
+    """The noise table with a mean over its noise seeds for every condition, under the condition's
+    name; `noisy` (fused accuracy, a mean over `NOISES` at severity 10); and `lost` (`drops`)."""
+    means = {}
+    for kind in ("fused", "certain", "error"):
+        for name in conditions():
+            drawn = noise.filter(like=f"{kind} {name}, seed")
+            if len(drawn.columns):
+                means[f"{kind} {name}"] = drawn.mean(axis=1)
+    lost = drops(noise)
+    keys = pd.MultiIndex.from_frame(noise[["method", "seed"]])
+    means["noisy"] = sum(means[f"fused {name}, 10"] for name in NOISES) / len(NOISES)
+    means["lost"] = lost.loc[keys].to_numpy()
+    return pd.concat([noise, pd.DataFrame(means, index=noise.index)], axis=1)
