@@ -6,11 +6,11 @@ machines, which share the folders `--root` and `--out`.
 
 import argparse
 import io
-import json
 import os
 import sys
 from pathlib import Path
 
+from mmlib.arguments import value_of
 from mmlib.data import DATA
 from mmlib.data.av_digits import SCENARIOS
 from mmlib.devices import usable_cores
@@ -21,14 +21,42 @@ NAMES = " ".join(DATA)
 
 
 def pair(text: str) -> tuple[str, object]:
-    """`NAME=VALUE`; the value is read as JSON where it is some, else as text."""
+    """`NAME=VALUE`; the value is read as JSON or Python where it is some, else as text."""
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
     try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+        return name, value_of(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error}") from error
+
+
+def word(text: str) -> str:
+    """A text that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; give a value, or leave it out")
+    return text
+
+
+def folder(text: str) -> Path:
+    """A path; the empty one would be the current folder."""
+    return Path(word(text))
+
+
+class Pairs(argparse.Action):
+    """All pairs of a flag that may come several times, each name once."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """See `argparse.Action`."""
+        found = [*getattr(namespace, self.dest), *values]
+        names = [name for name, _ in found]
+        for name in names:
+            if names.count(name) > 1:
+                parser.error(f"{option_string} gives {name} twice; give it once")
+        setattr(namespace, self.dest, found)
+
+
+PAIRS = {"type": pair, "action": Pairs, "nargs": "+", "default": [], "metavar": "NAME=VALUE"}
 
 
 def add_train(commands) -> None:
@@ -36,25 +64,29 @@ def add_train(commands) -> None:
     parser = commands.add_parser("train", help="train a method on a data set")
     add = parser.add_argument
     add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
-    add("--root", type=Path, help="folder of the data set (av-digits needs none)")
+    add("--root", type=folder, help="folder of the data set (av-digits needs none)")
     add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
     methods = f"one of {' '.join(METHODS)}, or of the other controls in mmlib.methods.controls; "
     methods += "gap and cal are our reading of their papers' abstracts"
     add("--method", choices=list(NAMED), default="joint", metavar="METHOD", help=methods)
     add("--preset", choices=["paper"], help="published values; tells what the run does otherwise")
-    add("--epochs", type=int, help="15, or the preset's")
+    add("--epochs", type=int, help="15, or the preset's, whose schedule shrinks with fewer")
     add("--batch-size", type=int, help="of all processes together; 64, or the preset's")
     add("--lr", type=float, help="the method's own on av-digits, else 0.001, or the preset's")
     add("--accumulate", type=int, help="go through a batch in that many parts")
-    add("--options", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help="of the method")
-    add("--data-options", type=pair, nargs="+", default=[], metavar="NAME=VALUE")
+    add("--options", **PAIRS, help="of the method, such as alpha=0.5 noise=False")
+    add("--data-options", **PAIRS, help="of the data set, such as cache=None")
     add("--pretrained", action="store_true", help="start ResNet-18 from ImageNet (downloads)")
-    add("--text-model", help="folder of a Hugging Face model for text, instead of the course's own")
+    add(
+        "--text-model",
+        type=word,
+        help="folder of a Hugging Face model for text, instead of the course's own",
+    )
     add("--seed", type=int, default=0)
-    add("--device", help="cpu, cuda, cuda:1 or mps; the best one by default")
+    add("--device", type=word, help="cpu, cuda, cuda:1 or mps; the best one by default")
     add("--precision", choices=["float32", "bfloat16"], default="float32")
     add("--compile", action="store_true", help="compile the encoders (torch.compile)")
-    add("--out", type=Path, required=True, help="folder for what training leaves")
+    add("--out", type=folder, required=True, help="folder for what training leaves")
     add("--resume", action="store_true", help="go on from --out's checkpoint")
     add("--tensorboard", action="store_true", help="also write to --out/tensorboard")
     add("--quiet", action="store_true", help="no progress bar")
@@ -64,7 +96,7 @@ def add_data(commands, command: str, text: str) -> argparse.ArgumentParser:
     """A command on a data set's folder."""
     parser = commands.add_parser(command, help=text)
     parser.add_argument("name", metavar="NAME", help=f"one of {NAMES.split(' ', 1)[1]}")
-    parser.add_argument("root", metavar="ROOT", type=Path)
+    parser.add_argument("root", metavar="ROOT", type=folder)
     return parser
 
 
@@ -75,12 +107,9 @@ def parser() -> argparse.ArgumentParser:
     add_train(commands)
     check = add_data(commands, "check-data", "hold a data set against what should be in it")
     check.add_argument("--thorough", action="store_true", help="open every file")
-    known = "of the data set, as train takes them"
-    check.add_argument(
-        "--data-options", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help=known
-    )
+    check.add_argument("--data-options", **PAIRS, help="of the data set, as train takes them")
     ids = "write all missing and broken ids there: id, split, which, why"
-    check.add_argument("--write-missing", type=Path, metavar="FILE", help=ids)
+    check.add_argument("--write-missing", type=folder, metavar="FILE", help=ids)
     check.add_argument("--sample", action="store_true", help="do not expect the published counts")
     prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos")
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
@@ -88,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     add_data(commands, "sample", "write a small made-up data set in the official layout")
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
-        tables.add_argument("--out", type=Path, default=Path("assets/results"))
+        tables.add_argument("--out", type=folder, default=Path("assets/results"))
     add_results(tables)
     return main
 
@@ -202,8 +231,8 @@ def outcome(arguments: argparse.Namespace) -> int:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"mmlib: {text}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        if "out of memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and "out of memory" not in str(error):
             raise
         print("mmlib: out of memory; give a smaller --batch-size or --accumulate", file=sys.stderr)
         return 2

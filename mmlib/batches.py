@@ -61,6 +61,18 @@ def take(
     return dataset.finish(raw, None if draws is None else draws.to(device)), target
 
 
+def check_kind(dataset) -> None:
+    """Raise `ValueError` for what is no data set, see the module; `mmlib.items` wraps PyTorch's."""
+    lazy = hasattr(dataset, "take") and hasattr(dataset, "finish")
+    if hasattr(dataset, "target") and hasattr(dataset, "__len__"):
+        if lazy or hasattr(dataset, "inputs"):
+            return
+    raise ValueError(
+        f"the data is a {type(dataset).__name__}; give an object with inputs (a dict of tensors), "
+        "target and a length, or wrap a PyTorch data set: mmlib.items.Items(dataset)"
+    )
+
+
 def loaded(
     dataset,
     parts: Iterable[Tensor],
@@ -71,15 +83,16 @@ def loaded(
     """`(inputs, target, index)` of each index in `parts`; `draws`, `(N, DRAWS)`, for training.
 
     Of a data set that is not in memory, `READERS` threads read the next batches, a batch each,
-    while the caller works on this one, or what `reading` gave as `read` does. For the CPU the
-    threads finish them, too; for CUDA they are copied from pinned memory on a stream of their own
-    and finished there. What goes wrong in a reader is raised here. Closed or finished, it leaves no
-    thread behind.
+    while the caller works on this one, or what `reading` gave as `read` does; none where it says
+    that it is to be read `one_by_one`. For the CPU the threads finish them, too; for CUDA they are
+    copied from pinned memory on a stream of their own and finished there. What goes wrong in a
+    reader is raised here. Closed or finished, it leaves no thread behind.
     """
     if hasattr(dataset, "inputs"):
         for index in parts:
             yield (*take(dataset, index, device), index.to(device))
         return
+    check_kind(dataset)
     here, cuda = (torch.device(device).type == kind for kind in ("cpu", "cuda"))
     stream = torch.cuda.Stream(device) if cuda else None
 
@@ -94,6 +107,8 @@ def loaded(
     if read:
         parts = list(parts)
         results = (on_its_way(*pair) for pair in zip(parts, read(parts, draws)))
+    elif getattr(dataset, "one_by_one", False):
+        results = (on_its_way(index) for index in parts)
     else:
         results = ahead(on_its_way, parts)
     with closing(results):

@@ -1,23 +1,31 @@
 """From features to logits. Every model maps `inputs` to a dict of logits, each `(B, classes)`: one
 for each modality and `"fused"`."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.arguments import whole_number
 from mmlib.parallel import normal_like, sum_over_processes, world_size
 
 LOG_VARIANCE = 10.0  # a bottleneck's log-variance stays within plus and minus this
+HEADS = ("fused", "concat")  # logits of no modality
 
 
 class Fusion(nn.Module):
     """What all fusions share: one encoder for each modality, a `classify` for their features.
 
-    `encoders` maps modality names to modules with a `features` attribute, their width.
+    `encoders` maps modality names to modules with a `features` attribute, their width; `classes`
+    is how many logits the model gives. Raises `ValueError` for none, a name that is taken or that
+    PyTorch does not allow, and a module without a width.
     """
 
-    def __init__(self, encoders: dict[str, nn.Module]):
+    def __init__(self, encoders: dict[str, nn.Module], classes: int):
         super().__init__()
+        _check_encoders(encoders)
+        self.classes = whole_number("classes", classes, at_least=1)
         self.encoders = nn.ModuleDict(encoders)
 
     def features(
@@ -35,7 +43,7 @@ class Fusion(nn.Module):
                 f"{', '.join(map(repr, inputs)) or 'none'}; mask a modality with `keep` instead"
             )
         if keep is None:
-            return {m: encoder(inputs[m]) for m, encoder in self.encoders.items()}
+            return {m: _encode(encoder, inputs[m]) for m, encoder in self.encoders.items()}
         return {m: _encode_kept(e, inputs[m], keep[m]) for m, e in self.encoders.items()}
 
     def classify(
@@ -51,6 +59,40 @@ class Fusion(nn.Module):
         return self.classify(self.features(inputs, keep), keep)
 
 
+def _check_encoders(encoders: Mapping[str, nn.Module]) -> None:
+    if not isinstance(encoders, (Mapping, nn.ModuleDict)) or not encoders:
+        raise ValueError(f"encoders are {encoders!r}; give a dict of one module a modality")
+    for m, encoder in encoders.items():
+        # `hasattr`: a ModuleDict keeps its modules beside its own methods, such as `keys`
+        plain = isinstance(m, str) and m and not any(x == "." or x.isspace() for x in m)
+        if not plain or m in HEADS or hasattr(nn.ModuleDict, m) or hasattr(nn.Module(), m):
+            raise ValueError(
+                f"a modality is named {m!r}; give a text without space or dot that is neither "
+                "'fused' nor 'concat' nor a method of nn.ModuleDict, such as 'audio'"
+            )
+        if not isinstance(encoder, nn.Module):
+            raise ValueError(f"the encoder of {m!r} is {type(encoder).__name__}; give an nn.Module")
+        if not hasattr(encoder, "features"):
+            raise ValueError(
+                f"the encoder of {m!r}, {type(encoder).__name__}, does not tell its width; set its "
+                "attribute `features` to the number of features it gives"
+            )
+        whole_number(f"the width `features` of the encoder of {m!r}", encoder.features, at_least=1)
+
+
+def _encode(encoder: nn.Module, x: Tensor) -> Tensor:
+    """Features of some rows, `(B, d)`; a sentence where one row is too few for batch statistics."""
+    try:
+        return encoder(x)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            f"{type(encoder).__name__} normalises over a batch and was given one sample; give a "
+            "batch_size that leaves no batch with one, or an encoder without batch normalisation"
+        ) from error
+
+
 def _encode_kept(encoder: nn.Module, x: Tensor, kept: Tensor) -> Tensor:
     """Features of the kept rows, zeros in the others: `(B, ...)` to `(B, d)`."""
     features = torch.zeros(len(x), encoder.features, device=x.device)
@@ -58,7 +100,7 @@ def _encode_kept(encoder: nn.Module, x: Tensor, kept: Tensor) -> Tensor:
     if encoder.training and world_size() > 1:  # shared batch statistics need every process
         some = sum_over_processes(some.float())
     if some:
-        features[kept] = encoder(x[kept])
+        features[kept] = _encode(encoder, x[kept])
     return features
 
 
@@ -71,7 +113,7 @@ class ConcatFusion(Fusion):
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int):
-        super().__init__(encoders)
+        super().__init__(encoders, classes)
         self.widths = [encoder.features for encoder in self.encoders.values()]
         self.head = nn.Linear(sum(self.widths), classes)
 
@@ -96,7 +138,7 @@ class BottleneckFusion(ConcatFusion):
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int, code: int | None = None):
         super().__init__(encoders, classes)
-        code = code or self.widths[0]
+        code = self.widths[0] if code is None else whole_number("code", code, at_least=1)
         self.bottlenecks = nn.ModuleDict(
             {m: nn.Linear(width, 2 * code) for m, width in zip(encoders, self.widths, strict=True)}
         )
@@ -149,7 +191,7 @@ class LateFusion(Fusion):
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int):
-        super().__init__(encoders)
+        super().__init__(encoders, classes)
         self.heads = nn.ModuleDict({m: nn.Linear(e.features, classes) for m, e in encoders.items()})
 
     def classify(
@@ -169,8 +211,9 @@ class BoostedFusion(Fusion):
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int, hidden: int | None = None):
-        super().__init__(encoders)
-        hidden = hidden or next(iter(encoders.values())).features // 2
+        super().__init__(encoders, classes)
+        half = max(1, next(iter(encoders.values())).features // 2)  # 0 would give a constant
+        hidden = half if hidden is None else whole_number("hidden", hidden, at_least=1)
         self.first = nn.ModuleDict(
             {m: nn.ModuleList([nn.Linear(e.features, hidden)]) for m, e in encoders.items()}
         )

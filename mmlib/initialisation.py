@@ -20,6 +20,8 @@ def initialise(model: nn.Module, how: str | Mapping[str, str]) -> None:
     others alone. So is left what says `pretrained = True` of itself. Raises `ValueError` for an
     unknown kind or part.
     """
+    if not isinstance(how, (str, Mapping)):
+        raise ValueError(f"initialisation is {how!r}; give one of {', '.join(KINDS)}, or a mapping")
     parts = dict(model.named_children())
     if isinstance(how, str):
         parts, how = {"": model}, {"": how}

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from mmlib.arguments import one_of, whole_number
+from mmlib.arguments import one_of
 from mmlib.batches import DRAWS, Inputs, loaded, reading
 from mmlib.checkpoints import open_checkpoint, save_epoch
 from mmlib.devices import seeded
 from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
+from mmlib.preconditions import check_finite, check_run, diverging
 
 
 class Plan(NamedTuple):
@@ -89,12 +90,13 @@ def fit(
     returns True. Under `torchrun` each process takes its share of every batch and the first one
     saves; visits that do not come out even over the processes, fewer than these, are left out.
 
-    Raises `ValueError` for a wrong batch size or number of epochs, one that the processes cannot
-    share, and a `best` that no row has; `FileExistsError` for a checkpoint that is there when
-    `resume` is off.
+    `epochs` is what the method was made for; `after_epoch` stops earlier.
+
+    Raises `ValueError` for a method, data or numbers that `mmlib.preconditions` refuses, for a loss
+    or a weight that is not finite, before the epoch is saved, and for a `best` that no row has;
+    `FileExistsError` for a checkpoint that is there when `resume` is off.
     """
-    whole_number("epochs", epochs, at_least=1)
-    _check_batch_size(batch_size)
+    check_run(method, dataset, epochs, batch_size, seed, device)
     history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
     generator = torch.Generator()
     quiet = not progress or rank() > 0
@@ -103,7 +105,7 @@ def fit(
         for epoch in range(len(history), epochs):
             started, logs = time.perf_counter(), []
             generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
-            with seeded(seed * 1_000_003 + epoch):
+            with seeded(seed * 1_000_003 + epoch), diverging(epoch):
                 plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
                 visits = _visits(dataset, plan, batch_size, generator, device, read)
                 steps = -(-len(plan.index) // batch_size)
@@ -113,6 +115,7 @@ def fit(
                         small_bar.update()
             row = {key: torch.stack([log[key] for log in logs]).mean().item() for key in logs[0]}
             row = mean_over_processes(row, device)
+            check_finite(row, method.model, epoch)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
             history.append(row | (evaluate(method) if evaluate else {}))
@@ -141,15 +144,6 @@ def _visits(
         for rows, batch in zip(shares, found, strict=True):
             keep = plan.keep and {m: kept[rows].to(device) for m, kept in plan.keep.items()}
             yield *batch, keep
-
-
-def _check_batch_size(batch_size: int) -> None:
-    whole_number("batch_size", batch_size, at_least=1)
-    if batch_size % world_size():
-        raise ValueError(
-            f"batch_size {batch_size} does not split over {world_size()} processes; "
-            f"give a multiple of {world_size()}"
-        )
 
 
 def _shares(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

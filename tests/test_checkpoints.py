@@ -19,9 +19,9 @@ def test_a_finished_run_resumes_to_itself(tmp_path):
 
 def test_checkpoint_bad_input(tmp_path):
     path = tmp_path / "checkpoint.pt"
-    fit(over_rows(), rows(), 1, 8, checkpoint=path, progress=False)
+    fit(over_rows(), rows(), 4, 8, checkpoint=path, progress=False)
     with pytest.raises(FileExistsError, match="resume=True"):
-        fit(over_rows(), rows(), 1, 8, checkpoint=path, progress=False)
+        fit(over_rows(), rows(), 4, 8, checkpoint=path, progress=False)
     with pytest.raises(ValueError, match="holds a Joint, not a Ensemble"):
         load_checkpoint(path, over_rows("ensemble"))
     with pytest.raises(ValueError, match="of a model of other sizes"):
@@ -95,7 +95,7 @@ def test_a_best_that_no_row_has(tmp_path):
         fit(
             over_rows(),
             rows(),
-            1,
+            4,
             8,
             checkpoint=tmp_path / "a.pt",
             best="val_fused",

@@ -30,7 +30,7 @@ def test_bad_epochs():
 
 def test_nothing_to_visit():
     with pytest.raises(ValueError, match="0 samples to visit"):
-        fit(over_rows(), rows(0), 1, progress=False)
+        fit(over_rows(), rows(0), 4, progress=False)
 
 
 def test_history_tells_what_happened():
@@ -58,7 +58,7 @@ def test_training_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     wanted = torch.rand(3)
     torch.manual_seed(5)
-    fit(over_rows(), rows(), 2, 8, progress=False)
+    fit(over_rows(), rows(), 4, 8, progress=False)
     assert torch.equal(torch.rand(3), wanted)
 
 
@@ -222,7 +222,7 @@ def test_what_a_sample_undergoes_depends_on_seed_epoch_and_sample_alone():
 def test_a_read_that_fails_reaches_the_caller_and_leaves_no_thread():
     data = toys.Lazy(".", "train", fail_at=3)
     with pytest.raises(ValueError, match="clip7.wav holds no samples"):
-        fit(toys.make("joint", data), data, 1, 4, progress=False)
+        fit(toys.make("joint", data), data, 4, 4, progress=False)
     assert not reading_threads()
 
 

@@ -6,7 +6,7 @@ import inspect
 import torch
 from torch import nn
 
-from mmlib.arguments import known_names, one_of
+from mmlib.arguments import check_kinds, known_names, one_of
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
 from mmlib.devices import seeded, use_channels_last, use_compiled, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
@@ -15,9 +15,17 @@ from mmlib.parallel import share_batch_norm
 from mmlib.training import Method
 
 
+def check_once(arguments: argparse.Namespace) -> None:
+    """Raise `ValueError` for what is given as a flag and among `--options`."""
+    for name, _ in arguments.options:
+        if getattr(arguments, name, None) is not None and name in ("lr", "accumulate"):
+            raise ValueError(f"{name} is given twice, by --{name} and in --options; give it once")
+
+
 def open_data(arguments: argparse.Namespace, settings: dict, split: str):
     """A split of the data set of that name. Raises what the data set does, and `ValueError` for an
-    unknown name, a missing `--root` or an option that the data set does not have."""
+    unknown name, a missing `--root` or an option that the data set does not have or of another
+    kind."""
     from mmlib.data import DATA
 
     kind = DATA[one_of("--data", arguments.data, list(DATA))]
@@ -29,6 +37,7 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
         if arguments.root is None:
             raise ValueError(f"--root is missing; give the folder of {arguments.data}")
     known_names("--data-options", options, known, arguments.data)
+    check_kinds(kind.__init__, options)
     if arguments.data == "av-digits":
         return kind(split, settings["scenario"], seed=settings["seed"], **options)
     if settings["text_model"]:
@@ -41,8 +50,10 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
 def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.device) -> Method:
     """The method over fresh encoders, as fast as the device and the flags allow."""
     name, options = settings["method"], settings["options"]
-    known = {p for kind in NAMED[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters}
-    known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "options"}
+    kinds = [inspect.signature(kind).parameters.values() for kind in NAMED[name][1].__mro__[:-1]]
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    known = {p.name for parameters in kinds for p in parameters if p.kind in named}
+    known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "seed"}
     known_names("--options", options, sorted(known), name)
     with seeded(settings["seed"]):
         encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}

@@ -6,7 +6,9 @@ run with a preset does otherwise than the code that it names stands in `differen
 prints. Epochs count from 0.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+EPOCHS = ("decay_at", "modulated_epochs", "every", "warmup", "start", "head_epochs")  # are counted
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,20 @@ class Preset:
     options: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
     differences: tuple[str, ...] = ()
+
+    def shortened(self, epochs: int) -> "Preset":
+        """The same in fewer epochs, the options that count epochs in proportion; else itself."""
+        if epochs >= self.epochs:
+            return self
+        share = epochs / self.epochs
+
+        def scaled(name: str, value):
+            if isinstance(value, tuple):
+                return tuple(scaled(name, one) for one in value)
+            return max(0 if name == "start" else 1, round(value * share))
+
+        options = {k: scaled(k, x) if k in EPOCHS else x for k, x in self.options.items()}
+        return replace(self, epochs=epochs, options=options)
 
     def __str__(self) -> str:
         lines = [f"published values of {self.source}; differences from its code:"]

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from mmlib.checkpoints import load_checkpoint
-from mmlib.commands.building import build, open_data
-from mmlib.commands.presets import Preset, preset
+from mmlib.commands.building import build, check_once, open_data
+from mmlib.commands.presets import EPOCHS, Preset, preset
 from mmlib.commands.report import (
     TensorBoard,
     accuracies,
@@ -70,8 +70,13 @@ def preset_and_flags(arguments: argparse.Namespace) -> str:
     flags |= dict(arguments.options) | dict(arguments.data_options)
     flags["pretrained"] = arguments.pretrained or None
     own = ", ".join(f"{name} {value}" for name, value in flags.items() if value is not None)
-    text = str(preset(arguments.data, arguments.method))
-    return f"{text}\n- Your flags stand above the published values: {own}." if own else text
+    found = preset(arguments.data, arguments.method)
+    text = f"{found}\n- Your flags stand above the published values: {own}." if own else str(found)
+    short = found.shortened(arguments.epochs or found.epochs).options
+    scaled = [f"{k} {x}" for k, x in short.items() if k in EPOCHS and k not in flags]
+    if short == found.options or not scaled:
+        return text
+    return f"{text}\n- Fewer epochs than {found.epochs} make in proportion: {', '.join(scaled)}."
 
 
 def tell_threads(arguments: argparse.Namespace, device: torch.device) -> None:
@@ -90,6 +95,8 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     base = Preset("", 15, 64, {"lr": 1e-3} if real else {})
     if arguments.preset:
         base = preset(arguments.data, arguments.method)
+        base = base.shortened(arguments.epochs or base.epochs)
+    check_once(arguments)
     given = {name: x for name, x in vars(arguments).items() if x is not None}
     flags = {name: given[name] for name in ("lr", "accumulate") if name in given}
     names = ("data", "method", "seed", "precision", "pretrained", "text_model")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mmlib.arguments import one_of
+from mmlib.arguments import one_of, switch
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.boxes import own_luck
 from mmlib.data.reading.folders import class_folders, folder_of, inner_folder, picture_names
@@ -58,7 +58,8 @@ class ModelNet40(FromFiles):
     ):
         what = "the folder of ModelNet40, with modelnet40_images_new_12x in it"
         self._open(root, split, what, missing)
-        self.views, self.aligned = one_of("views", views, ("fixed", "random")), aligned
+        self.views = one_of("views", views, ("fixed", "random"))
+        self.aligned = switch("aligned", aligned)
         self._folder = inner_folder(self.root, _FOLDER)
         if lists is None and (self.root / "train.txt").is_file():
             lists = self.root

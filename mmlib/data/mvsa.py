@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmlib.arguments import one_of, whole_number
+from mmlib.arguments import one_of, switch, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
 from mmlib.data.reading.damage import refusal_of, stub_of
@@ -90,7 +90,7 @@ class MVSASingle(FromFiles):
     ):
         what = "the folder of MVSA-Single, with data/ in it"
         self._open(root, split, what, missing)
-        self.augment = augment
+        self.augment = switch("augment", augment)
         lists = self.root if lists is None else folder_of(lists, "the lists of MVSA-Single")
         self.layout = _layout_of(lists) if layout is None else layout
         one_of("layout", self.layout, tuple(LISTS))

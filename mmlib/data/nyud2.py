@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from mmlib.arguments import switch
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.boxes import flips, square_boxes, unaligned, whole_boxes
 from mmlib.data.reading.folders import class_folders, folder_of, inner_folder, picture_names
@@ -48,7 +49,7 @@ class NYUDepthV2(FromFiles):
     ):
         what = "the folder of NYU Depth V2, with nyud2_trainvaltest in it"
         self._open(root, split, what, missing)
-        self.aligned = aligned
+        self.aligned = switch("aligned", aligned)
         self._folder = inner_folder(self.root, "nyud2_trainvaltest")
         train = folder_of(self._folder / "train", "a folder of pictures for each class")
         self.classes = class_folders(train)

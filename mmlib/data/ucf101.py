@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmlib.arguments import one_of, whole_number
+from mmlib.arguments import one_of, switch, whole_number
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.boxes import flips, square_boxes, unaligned
 from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
@@ -103,7 +103,7 @@ class UCF101(FromFiles):
     ):
         what = "the folder of UCF-101, with jpegs_256 and tvl1_flow in it"
         self._open(root, split, what, missing)
-        self.aligned, self.stacked = aligned, stacked
+        self.aligned, self.stacked = switch("aligned", aligned), switch("stacked", stacked)
         self.recipe = one_of("recipe", recipe, tuple(RECIPES))
         self._how = _recipe_of(recipe, flow_frames, frames)
         self._places = None if places is None else whole_number("places", places, at_least=1)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from mmlib.arguments import one_of
-from mmlib.devices import seeded
+from mmlib.arguments import checked_seed, one_of
+from mmlib.devices import pick_device, seeded
 from mmlib.fusion import BottleneckFusion, ConcatFusion, LateFusion
 from mmlib.initialisation import initialise
 from mmlib.methods import controls
@@ -20,6 +20,7 @@ from mmlib.methods.cal import CAL
 from mmlib.methods.detached import Detached, DetachedFusion
 from mmlib.methods.gap import Gap
 from mmlib.methods.valuation import ModalityValuation, Valuation
+from mmlib.preconditions import check_data
 from mmlib.training import Method
 
 # name -> model, class, settings
@@ -65,16 +66,19 @@ def make_method(
     samples (`valuation`, `detached`, `gap`, `modality-dropout`) need it, the others ignore it.
     `initialisation` starts encoders and heads anew, also from `seed`: see `initialise`. `options`
     go to the method's class (`lr`, `alpha`...). `gap` and `cal` are our reading of their papers'
-    abstracts. Raises `ValueError` for an unknown name or a data set that is needed and not given.
+    abstracts. Raises `ValueError` for an unknown name, a data set that is needed and not given, a
+    device that is not there, and what the class refuses.
     """
+    device, seed = pick_device(device), checked_seed(seed)
     fusion, method, settings = NAMED[one_of("method", name, list(NAMED))]
     if getattr(method, "needs_dataset", False):
         if dataset is None:
             raise ValueError(f"{name} plans by the training samples; give make_method a dataset")
+        check_data(dataset)
         options["dataset"] = dataset
     with seeded(seed):
         model = fusion(encoders, classes)
-        if initialisation:
+        if initialisation is not None:
             initialise(model, initialisation)
     model.to(device)
     return method(model, epochs, seed=seed, **settings | options)

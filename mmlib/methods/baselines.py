@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mmlib.arguments import number
+from mmlib.arguments import number, switch, whole_number
 from mmlib.evaluation import check_logits
 from mmlib.methods.joint import Joint, unimodal_loss
 from mmlib.parallel import whole_batch
@@ -28,11 +28,16 @@ class Ensemble(Joint):
 class OGMGE(Joint):
     """On-the-fly gradient modulation with generalisation enhancement (Peng et al., CVPR 2022).
 
-    After backward each convolution gradient `g` of encoder m becomes `k_m g + e`, with `k_m` from
-    `ogm_ge_coefficients` and `e ~ N(0, std(g)^2)`; `noise=False` leaves `e` out (OGM). Use SGD: an
-    adaptive optimiser undoes the scaling. `modulated_epochs` is the number of epochs, from the
-    first, in which it acts (`None`: all; the released code has 51); `options` are those of `Joint`.
+    After backward the gradient `g` of each convolution (4-D kernel, as in the released code) of
+    encoder m becomes `k_m g + e`, with `k_m` from `ogm_ge_coefficients` and `e ~ N(0, std(g)^2)`;
+    `noise=False` leaves `e` out (OGM). In an encoder without one it is done to every weight of two
+    dimensions or more (our reading). Use SGD: an adaptive optimiser undoes the scaling.
+    `modulated_epochs` is the number of epochs, from the first, in which it acts (`None`: all; the
+    released code has 51); `options` are those of `Joint`. Raises `ValueError` for an encoder that
+    trains no such weight.
     """
+
+    takes = (2, None)
 
     def __init__(
         self,
@@ -44,9 +49,12 @@ class OGMGE(Joint):
         **options,
     ):
         super().__init__(model, epochs, **options)
-        self.alpha, self.noise = alpha, noise
-        self.modulated_epochs = epochs if modulated_epochs is None else modulated_epochs
+        self.alpha, self.noise = number("alpha", alpha, at_least=0), switch("noise", noise)
+        last = whole_number("modulated_epochs", modulated_epochs, at_least=0, or_none=True)
+        self.modulated_epochs = epochs if last is None else last
         self.active = True
+        for m in model.encoders:
+            self._kernels(m)
 
     def plan(self, epoch: int) -> None:
         super().plan(epoch)
@@ -57,14 +65,25 @@ class OGMGE(Joint):
             return {}
         alone = {m: whole_batch(logits[m]) for m in self.model.encoders}
         coefficients = ogm_ge_coefficients(alone, whole_batch(target), self.alpha)
-        for m, encoder in self.model.encoders.items():
-            for parameter in encoder.parameters():
-                if parameter.dim() == 4:
-                    self._scale(parameter.grad, coefficients[m])
+        for m, k in coefficients.items():
+            for kernel in self._kernels(m):
+                if kernel.grad is not None:
+                    self._scale(kernel.grad, k)
         return {f"coefficient_{m}": torch.tensor(k) for m, k in coefficients.items()}
 
+    def _kernels(self, modality: str) -> list[Tensor]:
+        """What is scaled of an encoder; a `ValueError` where there is nothing to train of that."""
+        weights = [p for p in self.model.encoders[modality].parameters() if p.requires_grad]
+        kernels = [p for p in weights if p.dim() == 4] or [p for p in weights if p.dim() > 1]
+        if not kernels:
+            raise ValueError(
+                f"the encoder of {modality!r} trains no kernel or matrix that OGM-GE could scale "
+                "the gradient of; train it, or take another method"
+            )
+        return kernels
+
     def _scale(self, gradient: Tensor, coefficient: float) -> None:
-        deviation = gradient.std()
+        deviation = gradient.std(correction=min(1, gradient.numel() - 1))  # of one number it is 0
         gradient.mul_(coefficient)
         if self.noise:
             noise = torch.empty_like(gradient).normal_(generator=self.generator)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlib.arguments import number, whole_number
+from mmlib.arguments import by_name, number, whole_number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits
 from mmlib.fusion import BoostedFusion
@@ -85,10 +85,11 @@ class Boosting(Joint):
     modalities in the sum (the released code has 0.4 for sound, 0.6 for picture). The code's first
     upload (966dbf5) multiplies the logits of added classifiers by a learned gate; paper, later code
     (841d079) and this class have none. Other arguments as in `boosting_loss`, `weaker_modality` and
-    `Joint`. Raises `ValueError` for an `every` below 1.
+    `Joint`. Raises `ValueError` for fewer than two modalities or a number out of range.
     """
 
     undivided = "updates the modalities in turn from one pass over the batch"
+    takes = (2, None)
 
     def __init__(
         self,
@@ -102,10 +103,10 @@ class Boosting(Joint):
     ):
         super().__init__(model, epochs, **options)
         _check_smoothing(smoothing)
-        if every is not None:
-            whole_number("every", every, at_least=1)
+        whole_number("every", every, at_least=1, or_none=True)
+        number("dead_zone", dead_zone, at_least=0)
         self.smoothing, self.every, self.dead_zone = smoothing, every, dead_zone
-        model.weights = model.weights | dict(fusion_weights or {})
+        model.weights |= by_name("fusion_weights", fusion_weights, list(model.encoders))
         self.scores = dict.fromkeys(model.encoders, 0.0)
         self.grown: list[str] = []  # modalities in the order in which they got classifiers
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmlib.arguments import number, whole_number
+from mmlib.arguments import number, numbers, whole_number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits
 from mmlib.fusion import BottleneckFusion
@@ -46,6 +46,7 @@ class CAL(Joint):
     """
 
     undivided = "weighs a whole batch by its scores"
+    takes = (2, None)
 
     def __init__(
         self,
@@ -61,13 +62,12 @@ class CAL(Joint):
         **options,
     ):
         super().__init__(model, epochs, unimodal_weight=unimodal_weight, **options)
-        whole_number("the number of modalities", len(model.encoders), at_least=2)
-        self.kappa = number("kappa", kappa, at_least=0)
-        self.beta = number("beta", beta, at_least=0)
+        numbers(at_least=0, kappa=kappa, beta=beta)
+        self.kappa, self.beta = kappa, beta
         self.alpha = number("alpha", alpha, at_least=0, at_most=1)
         self.decay = number("decay", decay, at_least=0, below=1)
         warmup = max(1, round(epochs * 2 / 15)) if warmup is None else warmup
-        self.warmup, self.epoch = number("warmup", warmup, at_least=0), 0
+        self.warmup, self.epoch = whole_number("warmup", warmup, at_least=0), 0
         self.temperature = temperature
         self.scores = dict.fromkeys(model.encoders, 1 / len(model.encoders))
         self.weights = self.weights_of(self.scores)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmlib.arguments import number, whole_number
+from mmlib.arguments import number, numbers, whole_number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits, collect
 from mmlib.methods.detached_fusion import DetachedFusion, certainty_weights
@@ -68,6 +68,7 @@ class Detached(Joint):
 
     undivided = "tells the samples of a whole batch apart"
     needs_dataset = True
+    takes = (2, None)
 
     def __init__(
         self,
@@ -84,20 +85,23 @@ class Detached(Joint):
         **options,
     ):
         super().__init__(model, epochs, **options)
-        whole_number("the number of modalities", len(model.encoders), at_least=2)
         whole_number("epochs", epochs, at_least=2)
         few = max(1, round(epochs * 2 / 15))
         last = whole_number("head_epochs", few if head_epochs is None else head_epochs, at_least=1)
         self.encoder_epochs = epochs - last
+        if last >= epochs:
+            raise ValueError(f"head_epochs is {last} of {epochs} epochs; leave some before them")
+        start = whole_number("start", start, at_least=0, or_none=True)
         self.start = min(few, self.encoder_epochs - 1) if start is None else start
-        if not 0 <= self.start < self.encoder_epochs:
+        if self.start >= self.encoder_epochs:
             limit = f"{self.encoder_epochs}, the epochs before the head's"
             raise ValueError(f"start is {self.start}; give 0 or more, below {limit}")
         self.dataset, self.temperature = dataset, number("temperature", temperature, above=0)
-        self.shared_weight = number("shared_weight", shared_weight, at_least=0)
-        self.duc_weight = number("duc_weight", duc_weight, at_least=0)
+        numbers(at_least=0, shared_weight=shared_weight, duc_weight=duc_weight)
+        self.shared_weight, self.duc_weight = shared_weight, duc_weight
+        head_lr = number("head_lr", head_lr, above=0, or_none=True)
         self.head_lr = self.lr if head_lr is None else head_lr
-        tau = number("certainty_temperature", certainty_temperature, above=0)
+        tau = number("certainty_temperature", certainty_temperature, above=0, or_infinity=True)
         model.certainty_temperature = tau
         concat = list(model.concat.parameters())
         rest = [p for p in model.parameters() if all(p is not q for q in concat)]

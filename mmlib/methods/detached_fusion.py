@@ -19,7 +19,7 @@ def certainty_weights(
     `keep`, `(B,)` bool, is False gets 0. Raises `ValueError` for a temperature that is not above 0,
     no head, logits of different shapes, or a sample whose heads are all masked.
     """
-    number("temperature", temperature, above=0)
+    number("temperature", temperature, above=0, or_infinity=True)
     if not logits or len({z.shape for z in logits.values()}) > 1:
         shapes = {head: tuple(z.shape) for head, z in logits.items()}
         raise ValueError(f"logits are {shapes}; give (B, K) for one head or more, all alike")
@@ -43,7 +43,7 @@ class DetachedFusion(Fusion):
     """
 
     def __init__(self, encoders: dict[str, nn.Module], classes: int):
-        super().__init__(encoders)
+        super().__init__(encoders, classes)
         widths = {m: encoder.features for m, encoder in encoders.items()}
         if len(set(widths.values())) > 1:
             raise ValueError(f"encoders are {widths} wide; detached learning needs equal widths")

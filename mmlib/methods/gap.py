@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlib.arguments import number
+from mmlib.arguments import numbers, whole_number
 from mmlib.batches import Inputs
 from mmlib.evaluation import check_logits, collect
 from mmlib.methods.gap_mixture import GapMixture, Mixture, fit_gap_mixture, fit_mixture
@@ -84,6 +84,7 @@ class Gap(Joint):
     """
 
     needs_dataset = True
+    takes = (2, 2)
 
     def __init__(
         self,
@@ -97,13 +98,10 @@ class Gap(Joint):
         **options,
     ):
         super().__init__(model, epochs, unimodal_weight=unimodal_weight, **options)
-        if len(model.encoders) != 2:
-            names = ", ".join(model.encoders)
-            raise ValueError(f"{len(model.encoders)} modalities ({names}); a gap is between two")
-        self.gap_weight = number("gap_weight", gap_weight, at_least=0)
-        self.shift_weight = number("shift_weight", shift_weight, at_least=0)
+        numbers(at_least=0, gap_weight=gap_weight, shift_weight=shift_weight)
+        self.gap_weight, self.shift_weight = gap_weight, shift_weight
         warmup = max(1, round(epochs * 2 / 15)) if warmup is None else warmup
-        self.dataset, self.warmup = dataset, number("warmup", warmup, at_least=0)
+        self.dataset, self.warmup = dataset, whole_number("warmup", warmup, at_least=0)
         self.mixture: GapMixture | None = None
         self.posterior: Tensor | None = None  # (N,), by index
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlib.arguments import number, whole_number
+from mmlib.arguments import checked_seed, number, numbers, whole_number, whole_numbers
 from mmlib.batches import Inputs, parts_of
 from mmlib.parallel import average_gradients
 from mmlib.training import cosine_rate, make_optimizer, step_rate
@@ -21,11 +21,12 @@ class Joint:
     falls to a tenth in each of the epochs `decay_at`. `clip` bounds the norm of the whole gradient,
     if given. `accumulate` goes through a batch in that many parts and adds their gradients: the
     same update in less memory (but for batch normalisation, whose statistics are those of a part).
-    Raises `ValueError` for a number out of range, an unknown optimiser, and `accumulate` above 1
-    where the formula is over the batch.
+    Raises `ValueError` for a number out of range, an unknown optimiser, `accumulate` above 1
+    where the formula is over the batch, and fewer or more modalities than the method takes.
     """
 
     undivided: str | None = None  # why a batch cannot be taken in parts
+    takes: tuple[int, int | None] = (1, None)  # so many modalities or more; at most so many
     part = slice(None)  # the rows of a batch that `logits` and `loss` are asked for
 
     def __init__(
@@ -41,10 +42,11 @@ class Joint:
         decay_at: Sequence[int] | None = None,
         accumulate: int = 1,
     ):
+        self._check_modalities(list(model.encoders))
+        whole_number("epochs", epochs, at_least=1)
         number("lr", lr, above=0)
-        number("unimodal_weight", unimodal_weight, at_least=0)
-        if clip is not None:
-            number("clip", clip, above=0)
+        number("clip", clip, above=0, or_none=True)
+        numbers(at_least=0, unimodal_weight=unimodal_weight, weight_decay=weight_decay)
         if whole_number("accumulate", accumulate, at_least=1) > 1 and self.undivided:
             raise ValueError(
                 f"accumulate is {accumulate}, but {type(self).__name__} {self.undivided}; leave it "
@@ -52,10 +54,22 @@ class Joint:
             )
         self.model, self.epochs, self.lr, self.clip = model, epochs, lr, clip
         self.unimodal_weight, self.accumulate = unimodal_weight, accumulate
-        self.optimizer_name, self.weight_decay, self.decay_at = optimizer, weight_decay, decay_at
+        self.optimizer_name, self.weight_decay = optimizer, weight_decay
+        self.decay_at = whole_numbers("decay_at", decay_at, at_least=0)
         self.optimizer = self.new_optimizer(model.parameters(), lr)
         # for what a method draws at random itself
-        self.generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
+        self.generator = torch.Generator(next(model.parameters()).device)
+        self.generator.manual_seed(checked_seed(seed))
+
+    def _check_modalities(self, names: Sequence[str]) -> None:
+        fewest, most = self.takes
+        if fewest <= len(names) and (most is None or len(names) <= most):
+            return
+        number_of = f"{fewest}" if fewest == most else f"{fewest} or more"
+        raise ValueError(
+            f"{type(self).__name__} takes {number_of} modalities; the model has {len(names)}: "
+            f"{', '.join(names) or 'none'}"
+        )
 
     def new_optimizer(self, parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
         """An optimiser of the kind that was asked for."""

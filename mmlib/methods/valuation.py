@@ -85,10 +85,12 @@ class Valuation(Joint):
     After `warmup` epochs every plan begins with a valuation in evaluation mode and copies each
     sample by `resample_copies`. A masked modality's feature is zero. `options` are those of
     `Joint`. A plan's `looked_at` counts the samples valued. What a plan draws comes from the global
-    generator, which `fit` seeds for each epoch. Raises `ValueError` for a negative `warmup`.
+    generator, which `fit` seeds for each epoch. Raises `ValueError` for fewer than two modalities
+    or a negative `warmup`.
     """
 
     needs_dataset = True
+    takes = (2, None)
 
     def __init__(self, model: nn.Module, epochs: int, dataset, warmup: int = 1, **options):
         super().__init__(model, epochs, **options)
@@ -164,7 +166,7 @@ class ModalityValuation(Valuation):
     """The paper's level of modalities: value a random `share` of the data set, and copy random
     samples for the weaker modality, as many as `resample_rate` says at `alpha`.
 
-    Raises `ValueError` for a `share` outside (0, 1].
+    Raises `ValueError` for a negative `alpha` or a `share` outside (0, 1].
     """
 
     def __init__(
@@ -177,7 +179,8 @@ class ModalityValuation(Valuation):
         **options,
     ):
         super().__init__(model, epochs, dataset, **options)
-        self.alpha, self.share = alpha, number("share", share, above=0, at_most=1)
+        self.alpha = number("alpha", alpha, at_least=0)
+        self.share = number("share", share, above=0, at_most=1)
 
     def to_value(self) -> Tensor:
         """A random share of the samples."""

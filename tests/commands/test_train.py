@@ -187,8 +187,12 @@ BAD = {
     "no root": (["--root", "nowhere"], "nowhere is missing; give the folder of the toy data"),
     "data option": (["--data-options", "sise=3"], "--data-options has 'sise'; toy takes seed"),
     "option": (["--options", "alpa=3"], "--options has 'alpa'; joint takes accumulate, clip, de"),
-    "wrong kind": (["--lr", "0.1", "--options", 'lr="fast"'], None),
-    "text for a number": (["--options", "unimodal_weight=much"], "do not fit joint"),
+    "by flag and option": (["--lr", "0.1", "--options", "lr=0.2"], "lr is given twice, by --lr a"),
+    "text for a number": (["--options", "unimodal_weight=much"], "unimodal_weight is 'much'; give"),
+    "text for a switch": (["--method", "ogm-ge", "--options", "noise=abc"], "noise is 'abc'; give"),
+    "NaN": (["--options", "weight_decay=NaN"], "weight_decay is nan; give a number of at least 0"),
+    "the seed": (["--options", "seed=3"], "--options has 'seed'; joint takes accumulate, clip"),
+    "not of options": (["--method", "boosting-heavier", "--options", "arguments=3"], "'arguments'"),
     "negative": (["--lr", "-1"], "lr is -1.0"),
     "epochs": (["--epochs", "0"], "epochs is 0; give a whole number of at least 1"),
     "batch": (["--batch-size", "0"], "batch_size is 0; give a whole number of at least 1"),
@@ -201,13 +205,79 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_sentence(case, start, capsys):
     words, sentence = BAD[case]
-    status = start("--epochs", "1", *words)
-    if sentence is None:  # the flag wins
-        assert status == 0
-        return
-    assert status == 2
+    assert start("--epochs", "1", *words) == 2
     said = capsys.readouterr().err
     assert said.startswith("mmlib: ") and said.count("\n") == 1 and sentence in said
+
+
+@pytest.mark.parametrize("word", ["False", "false"])
+def test_what_is_written_false_is_off(word, start, tmp_path):
+    assert start("--method", "ogm-ge", "--epochs", "1", "--options", f"noise={word}") == 0
+    settings = json.loads((tmp_path / "run/settings.json").read_text())
+    assert settings["options"]["noise"] is False
+
+
+def test_options_may_stand_behind_several_flags(start, tmp_path):
+    words = ("--options", "lr=0.02", "--options", "clip=None", "decay_at=(1,)", "optimizer='sgd'")
+    assert start("--epochs", "1", *words) == 0
+    settings = json.loads((tmp_path / "run/settings.json").read_text())
+    wanted = {"lr": 0.02, "clip": None, "decay_at": [1], "optimizer": "sgd"}
+    assert settings["options"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("aligned=abc", "aligned is 'abc'; give True or False"),
+        ("aligned=1", "aligned is 1; give True or False"),
+        ("cache=3", "cache is 3; give a text or None or True or False"),
+    ],
+)
+def test_a_data_option_of_another_kind(option, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(mmlib.data.DATA, "nyud2", SHIPPED["nyud2"])
+    monkeypatch.chdir(tmp_path)
+    write_sample("nyud2", tmp_path / "nyud2")
+    start = ["train", "--data", "nyud2", "--root", "nyud2", "--out", "run", "--data-options"]
+    assert main([*start, option]) == 2
+    assert words in capsys.readouterr().err
+    arguments = mmlib.__main__.parser().parse_args([*start, "aligned=False", "cache=False"])
+    from mmlib.commands import train as command
+
+    data = command.open_data(arguments, command.settings_of(arguments), "train")
+    assert data.aligned is False and len(data[0][0]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"nyud2"}  # no folder `False`
+
+
+@pytest.mark.parametrize("key", PRESETS, ids=" ".join)
+def test_a_preset_can_be_shortened(key, start, tmp_path, monkeypatch, capsys):
+    data, name = key
+    monkeypatch.setitem(PRESETS, ("toy", name), dataclasses.replace(PRESETS[key], data={}))
+    assert start("--method", name, "--preset", "paper", "--epochs", "2", "--lr", "0.001") == 0
+    said = capsys.readouterr().err
+    options = json.loads((tmp_path / "run/settings.json").read_text())["options"]
+    counted = [k for k in ("start", "head_epochs", "decay_at", "every", "warmup") if k in options]
+    published = PRESETS[key]
+    wanted = [max(1, round(2 * x / published.epochs)) for x in published.options["decay_at"]]
+    assert options["decay_at"] == wanted and options.get("start", 0) == 0
+    line = said.splitlines()[-1]
+    assert line.startswith(f"- Fewer epochs than {published.epochs} make in proportion: ")
+    assert all(option in line for option in counted) and "decay_at" in counted
+
+
+def test_a_shorter_preset_keeps_what_is_given_and_its_shape():
+    published = PRESETS["cremad", "detached"]
+    half = published.shortened(85)
+    assert (half.epochs, half.options["start"], half.options["head_epochs"]) == (85, 10, 10)
+    assert half.options["decay_at"] == (35, 70) and half.options["lr"] == published.options["lr"]
+    assert published.shortened(170) is published is published.shortened(300)
+    words = ["train", "--data", "cremad", "--method", "detached", "--preset", "paper", "--out", "x"]
+    from mmlib.commands import train as command
+
+    given = [*words, "--epochs", "85", "--options", "start=3"]
+    arguments = mmlib.__main__.parser().parse_args(given)
+    assert command.settings_of(arguments)["options"]["start"] == 3
+    assert "start 3" in command.preset_and_flags(arguments).splitlines()[-2]
+    assert "start" not in command.preset_and_flags(arguments).splitlines()[-1]
 
 
 def test_no_root_given(tmp_path, capsys):
@@ -220,6 +290,13 @@ def test_words_that_the_parser_refuses(capsys):
     for words, sentence in (
         (["--method", "oops"], "invalid choice: 'oops'"),
         (["--options", "alpha"], "'alpha' is not of the form NAME=VALUE"),
+        (["--options", "alpha="], "alpha: the value is empty; give one, or leave the option out"),
+        (["--data-options", "cache=off"], "cache: 'off' is no value; give True, False or None"),
+        (["--options", "alpha=1", "alpha=2"], "--options gives alpha twice; give it once"),
+        (["--options", "alpha=1", "--options", "alpha=1"], "--options gives alpha twice"),
+        (["--root", ""], "--root: it is empty"),
+        (["--out", ""], "--out: it is empty"),
+        (["--text-model", ""], "--text-model: it is empty"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(["train", "--out", "x", *words])

@@ -48,6 +48,23 @@ def test_the_example_prints_the_same_again(tmp_path, monkeypatch, capsys):
     assert fresh.stdout == here and here.count("\n") == 2
 
 
+def test_a_pytorch_data_set_takes_the_place_of_the_examples(tmp_path, monkeypatch, capsys):
+    """What the example prints with the data in memory, it prints with the same data by items."""
+    (wrap,) = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = code.replace("epochs=15", "epochs=1").replace('("train")', '("train", size=320)')
+    code = code.replace('("val")', '("val", size=64)')
+    their = "from toys import Pairs\ntheir_train, their_val = Pairs(train), Pairs(val)\n"
+    said = []
+    for more in ("", their + wrap):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "run/checkpoint.pt").unlink(missing_ok=True)
+        both = code.replace("with seeded(0)", f"{more}with seeded(0)")
+        exec(compile(both, "README.md", "exec"), {})
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and said[0].count("\n") == 2
+
+
 def test_methods_named_in_the_readme_are_those_that_exist():
     (line,) = re.findall(r"Methods so far: (.*)", README)
     assert set(re.findall(r"`([\w-]+)`", line)) == set(METHODS)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from mmlib.data import AVDigits
 from mmlib.devices import seeded
@@ -149,6 +150,59 @@ def test_ogm_noise_has_the_deviation_of_the_gradient(batch):
     noise = noisy[name] - plain[name]
     assert noise.std() == pytest.approx(plain[name].std().item(), rel=0.05)
     assert torch.equal(noisy["head.weight"], plain["head.weight"])
+
+
+class Sized(nn.Sequential):
+    """Some layers, and how wide what they give is."""
+
+    features = 4
+
+
+def layers(kind):
+    """An encoder of `(B, 1, 40, 51)` or `(B, 1, 32, 32)`, both cut to 16 numbers."""
+    cut = (nn.Flatten(), nn.AdaptiveAvgPool1d(16))
+    return {
+        "linear": lambda: Sized(*cut, nn.Linear(16, 4)),
+        "conv1d": lambda: Sized(*cut, nn.Unflatten(1, (1, 16)), nn.Conv1d(1, 4, 16), nn.Flatten()),
+        "one weight": lambda: Sized(
+            nn.Conv2d(1, 1, 1, bias=False), nn.AdaptiveAvgPool2d(2), nn.Flatten()
+        ),
+    }[kind]()
+
+
+def over(kind, name, **options):
+    with seeded(0):
+        both = {m: layers(kind) for m in ("audio", "visual")}
+    return make_method(name, both, 10, 1, **options)
+
+
+@pytest.mark.parametrize("kind", ["linear", "conv1d", "one weight"])
+def test_ogm_scales_what_weights_an_encoder_has(kind, batch):
+    plain = gradients(over(kind, "joint"), batch)
+    method = over(kind, "ogm-ge", alpha=0.8, noise=False)
+    k = ogm_ge_coefficients(method.model.train()(batch[0]), batch[1], alpha=0.8)
+    assert min(k.values()) < 1
+    for name, gradient in gradients(method, batch).items():
+        scaled = name.startswith("encoders") and name.endswith("weight")
+        wanted = plain[name] * (k[name.split(".")[1]] if scaled else 1)
+        torch.testing.assert_close(gradient, wanted)
+    noisy = gradients(over(kind, "ogm-ge"), batch)
+    assert all(gradient.isfinite().all() for gradient in noisy.values())
+
+
+def test_ogm_refuses_an_encoder_in_which_nothing_is_trained():
+    frozen = encoders()
+    frozen["audio"].requires_grad_(False)
+    with pytest.raises(ValueError, match="the encoder of 'audio' trains no kernel or matrix"):
+        make_method("ogm-ge", frozen, 10, 1)
+
+
+def test_ogm_leaves_frozen_layers_alone(batch):
+    partly = encoders()
+    partly["audio"].layers[0].requires_grad_(False)
+    method = make_method("ogm-ge", partly, 10, 1)
+    method.step(*batch)
+    assert partly["audio"].layers[0].weight.grad is None
 
 
 def test_ogm_stops_after_its_epochs(batch):

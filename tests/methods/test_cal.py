@@ -23,6 +23,7 @@ from mmlib.methods.cal import (
 )
 from mmlib.methods.controls.cal import ByChannels, ByEpoch, ByLoss, BySample
 from mmlib.training import fit
+from toys import stop_after
 
 READINGS = (CAL, ByEpoch, BySample, ByChannels, ByLoss)
 
@@ -235,7 +236,8 @@ def test_a_resumed_run_ends_in_the_same_weights(kind, data, tmp_path):
     fit(whole, data, 4, progress=False)
     for stop in (1, 3):
         path = tmp_path / f"{stop}.pt"
-        fit(method(lr=0.1, kind=kind), data, stop, checkpoint=path, progress=False)
+        short = {"checkpoint": path, "after_epoch": stop_after(stop), "progress": False}
+        fit(method(lr=0.1, kind=kind), data, 4, **short)
         again = method(lr=0.1, kind=kind)
         fit(again, data, 4, checkpoint=path, resume=True, progress=False)
         for name, value in whole.model.state_dict().items():
@@ -266,7 +268,10 @@ def test_a_resumed_run_ends_in_the_same_weights(kind, data, tmp_path):
         (lambda: method(kappa=math.nan), "kappa is nan"),
         (lambda: method(alpha=2.0), "alpha is 2.0; give a number of at least 0 and of at most 1"),
         (lambda: method(warmup=-1), "warmup is -1"),
-        (lambda: method(modalities=("audio",)), "number of modalities is 1; .* at least 2"),
+        (
+            lambda: method(modalities=("audio",)),
+            "CAL takes 2 or more modalities; the model has 1: audio",
+        ),
     ],
 )
 def test_bad_input(call, words):

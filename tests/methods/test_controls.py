@@ -14,6 +14,7 @@ from mmlib.methods import METHODS, NAMED, cal_formulas, controls, gap_mixture, m
 from mmlib.methods.boosting import residual_loss
 from mmlib.methods.gap import GapMixture, shift_term, true_score
 from mmlib.training import fit
+from toys import stop_after
 
 NAMES = NAMED
 NEED = {"boosting-heavier": {"loss_weights": {"visual": 3.0}}}
@@ -87,7 +88,8 @@ def test_a_control_trains_and_resumes(name, data, tmp_path):
     whole, resumed = (method(name, small, epochs=3, lr=0.05) for _ in range(2))
     fit(whole, small, 3, 16, progress=False)
     path = tmp_path / "checkpoint.pt"
-    fit(method(name, small, epochs=3, lr=0.05), small, 2, 16, checkpoint=path, progress=False)
+    short = {"checkpoint": path, "after_epoch": stop_after(2), "progress": False}
+    fit(method(name, small, epochs=3, lr=0.05), small, 3, 16, **short)
     fit(resumed, small, 3, 16, checkpoint=path, resume=True, progress=False)
     assert torch.equal(weights(whole), weights(resumed))
 

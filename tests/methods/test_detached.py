@@ -18,6 +18,7 @@ from mmlib.methods.detached import (
     separability,
 )
 from mmlib.training import fit
+from toys import stop_after
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +158,7 @@ def test_sets_of_dimensions(data):
 
 def test_stages(data):
     trained = method(data, epochs=4, lr=0.1)
-    history = fit(trained, data, 3, seed=0, progress=False)
+    history = fit(trained, data, 4, seed=0, after_epoch=stop_after(3), progress=False)
     assert [row["looked_at"] for row in history] == [0, 128, 0]
     assert history[0]["loss_duc"] == 0 and history[1]["loss_duc"] > 0
     before = copy.deepcopy(trained.model.state_dict())
@@ -181,7 +182,7 @@ def test_without_shared_head_and_contrast_it_is_the_ensemble(data):
         encoders = {m: SmallCNN() for m in data.modalities}
     other = make_method("ensemble", encoders, 10, 3, lr=0.1)
     other.model.heads.load_state_dict(trained.model.heads.state_dict())
-    fit(trained, data, 3, progress=False)
+    fit(trained, data, 4, after_epoch=stop_after(3), progress=False)
     fit(other, data, 3, progress=False)
     for name, value in other.model.state_dict().items():
         torch.testing.assert_close(trained.model.state_dict()[name], value)
@@ -215,7 +216,8 @@ def test_a_resumed_run_ends_in_the_same_weights(data, tmp_path):
     fit(whole, data, 4, progress=False)
     for stop in (1, 2, 3):
         path = tmp_path / f"{stop}.pt"
-        fit(method(data, lr=0.1), data, stop, checkpoint=path, progress=False)
+        short = {"checkpoint": path, "after_epoch": stop_after(stop), "progress": False}
+        fit(method(data, lr=0.1), data, 4, **short)
         again = method(data, lr=0.1)
         fit(again, data, 4, checkpoint=path, resume=True, progress=False)
         for name, value in whole.model.state_dict().items():
@@ -257,9 +259,9 @@ def test_bad_input(call, words):
         ({"temperature": 0.0}, "temperature is 0.0; give a number above 0"),
         ({"certainty_temperature": -1.0}, "certainty_temperature is -1.0"),
         ({"epochs": 1}, "epochs is 1; give a whole number of at least 2"),
-        ({"modalities": ("audio",)}, "the number of modalities is 1; give .* at least 2"),
+        ({"modalities": ("audio",)}, "Detached takes 2 or more modalities; .* 1: audio"),
         ({"head_epochs": 0}, "head_epochs is 0; give a whole number of at least 1"),
-        ({"head_epochs": 4}, "start is -1; give 0 or more, below 0"),
+        ({"head_epochs": 4}, "head_epochs is 4 of 4 epochs; leave some"),
         ({"start": 3}, "start is 3; give 0 or more, below 3"),
         ({"shared_weight": -1.0}, "shared_weight is -1.0; give a number of at least 0"),
     ],

@@ -366,8 +366,11 @@ def test_bad_input_of_the_formulas(call, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"modalities": ("audio",)}, "1 modalities .*between two"),
-        ({"modalities": ("audio", "visual", "rear")}, "3 modalities"),
+        ({"modalities": ("audio",)}, "Gap takes 2 modalities; the model has 1: audio"),
+        (
+            {"modalities": ("audio", "visual", "rear")},
+            "Gap takes 2 modalities; .* 3: audio, visual, rear",
+        ),
         ({"gap_weight": -0.1}, "gap_weight is -0.1; give a number of at least 0"),
         ({"shift_weight": -1.0}, "shift_weight is -1.0"),
         ({"unimodal_weight": -1.0}, "unimodal_weight is -1.0"),

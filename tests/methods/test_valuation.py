@@ -176,7 +176,7 @@ def test_bad_settings(option, words, data):
 
 def test_a_tiny_data_set_is_still_valued():
     few = AVDigits("train", size=4)
-    history = fit(valuation(few, name="valuation-modality"), few, 2, 4, progress=False)
+    history = fit(valuation(few, name="valuation-modality", epochs=2), few, 2, 4, progress=False)
     assert history[1]["looked_at"] == 1
 
 
@@ -211,7 +211,7 @@ def test_modality_level_looks_at_a_fifth_and_copies_the_weaker_alone(data):
 
 
 def test_no_sample_to_copy(data, monkeypatch):
-    method = valuation(data)
+    method = valuation(data, epochs=2)
     fair = {m: torch.ones(300) for m in ("audio", "visual")}
     monkeypatch.setattr(method, "valuate", lambda index: {m: x[index] for m, x in fair.items()})
     assert torch.equal(method.plan(1).index, torch.arange(300))

@@ -153,7 +153,8 @@ def ours(root, data, device, name, size):
         return Plan(order)
 
     method.plan = plan
-    history = fit(method, data, 1 + size["rounds"], size["batch"], 0, device, progress=False)
+    rounds = {"after_epoch": lambda rows: len(rows) > size["rounds"], "progress": False}
+    history = fit(method, data, method.epochs, size["batch"], 0, device, **rounds)
     return speed([row["seconds"] for row in history[1:]], size["steps"], device)
 
 
@@ -244,7 +245,8 @@ def synchronisations(root, data, device, size):
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            fit(method, data, 1, size["batch"], 0, device, progress=False)
+            once = {"after_epoch": lambda rows: True, "progress": False}
+            fit(method, data, method.epochs, size["batch"], 0, device, **once)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     said = [w for w in said if "synchroniz" in str(w.message)]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
@@ -107,6 +108,19 @@ def weights(method):
     return torch.cat([x.flatten().float() for x in method.model.state_dict().values()])
 
 
+class Pairs(Dataset):
+    """Data in memory as PyTorch has it: an item is `(inputs, target)`."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, i):
+        return {m: x[i] for m, x in self.data.inputs.items()}, int(self.data.target[i])
+
+
 class Linear(nn.Module):
     """An encoder of `rows` without batch statistics, so that shares of a batch add up exactly."""
 
@@ -137,6 +151,11 @@ def over_rows(name="joint", epochs=4, modalities=("audio", "visual", "rear")):
     with seeded(0):
         encoders = {m: Linear() for m in modalities}
     return make_method(name, encoders, 5, epochs, dataset=rows())
+
+
+def stop_after(epochs):
+    """For `after_epoch`: end there a run that was planned for more."""
+    return lambda rows: len(rows) == epochs
 
 
 def reading_threads():

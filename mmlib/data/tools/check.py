@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from tqdm.auto import tqdm
 
-from mmlib.arguments import known_names, one_of
+from mmlib.arguments import check_kinds, known_names, one_of
 from mmlib.data.reading.clips import Clips
 from mmlib.data.reading.damage import damage_of, refusal_of
 from mmlib.data.reading.folders import folder_of
@@ -83,6 +83,7 @@ def _checked(name: str, kind: type, options: dict) -> dict:
     """The options, if the data set has them."""
     known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
     known_names("--data-options", options, known, name)
+    check_kinds(kind.__init__, options)
     return options
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmlib.arguments import number, whole_number
+from mmlib.arguments import number
 from mmlib.methods.joint import Joint
 from mmlib.training import Plan
 
@@ -18,18 +18,18 @@ class ModalityDropout(Joint):
     """
 
     needs_dataset = True
+    takes = (2, None)
 
     def __init__(self, model: nn.Module, epochs: int, dataset, rate: float = 0.3, **options):
         super().__init__(model, epochs, **options)
-        whole_number("the number of modalities", len(model.encoders), at_least=2)
-        number("rate", rate, at_least=0, at_most=1)
-        self.samples, self.rate = len(dataset), rate
+        self.dataset, self.rate = dataset, number("rate", rate, at_least=0, at_most=1)
 
     def plan(self, epoch: int) -> Plan:
         """Every sample once; who loses what comes from the method's generator."""
         super().plan(epoch)
         draw = {"generator": self.generator, "device": self.generator.device}
-        hit = torch.rand(self.samples, **draw) < self.rate
-        lost = torch.randint(len(self.model.encoders), (self.samples,), **draw)
+        samples = len(self.dataset)
+        hit = torch.rand(samples, **draw) < self.rate
+        lost = torch.randint(len(self.model.encoders), (samples,), **draw)
         keep = {m: (~hit | (lost != i)).cpu() for i, m in enumerate(self.model.encoders)}
-        return Plan(torch.arange(self.samples), keep)
+        return Plan(torch.arange(samples), keep)

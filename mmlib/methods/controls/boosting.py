@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmlib.arguments import by_name, whole_number
 from mmlib.methods.boosting import Boosting, residual_loss
 
 
@@ -22,7 +23,7 @@ class HeavierLoss(Boosting):
 
     def __init__(self, *arguments, loss_weights: Mapping[str, float], **options):
         super().__init__(*arguments, **options)
-        self.loss_weights = dict(loss_weights)
+        self.loss_weights = by_name("loss_weights", loss_weights, list(self.model.encoders))
 
     def backward(self, modality: str, loss: Tensor) -> None:
         super().backward(modality, self.loss_weights.get(modality, 1.0) * loss)
@@ -34,8 +35,8 @@ class FixedNumber(Boosting):
 
     def __init__(self, *arguments, start: Mapping[str, int], **options):
         super().__init__(*arguments, **options)
-        for m, count in start.items():
-            for _ in range(count - 1):
+        for m, count in by_name("start", start, list(self.model.encoders)).items():
+            for _ in range(whole_number(f"start of {m}", count, at_least=1) - 1):
                 self.add_classifier(m)
 
 

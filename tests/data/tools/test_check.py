@@ -416,6 +416,8 @@ def test_the_options_are_those_of_the_loader(own, tmp_path):
             "--data-options has 'clases'; kinetics-sounds takes lists, audio, frames, ",
         ),
         ({"classes": 0}, "classes is 0; give a whole number of at least 1"),
+        ({"frames": "many"}, "frames is 'many'; give a whole number"),
+        ({"missing": False}, "missing is False; give a text"),
         ({"frames_from": "all"}, "frames_from is 'all'; choose one of segments, smv, first"),
     ):
         with pytest.raises(ValueError, match=re.escape(sentence)):

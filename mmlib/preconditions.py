@@ -1,0 +1,190 @@
+"""What `fit` looks at before it trains and after each epoch: what would go wrong silently, or late.
+
+Each of these raises a `ValueError` of one sentence.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmlib.arguments import checked_seed, whole_number
+from mmlib.batches import check_kind, take
+from mmlib.devices import pick_device, seeded
+from mmlib.parallel import world_size
+
+REMEDY = "try a lower lr, clip=10, or look for NaN and huge numbers in the inputs"
+
+
+def check_run(
+    method, dataset, epochs: int, batch_size: int, seed: int, device: torch.device | str
+) -> None:
+    """Raise for what `fit` cannot train, or only something else than was meant."""
+    whole_number("epochs", epochs, at_least=1)
+    checked_seed(seed)
+    _check_batch_size(batch_size)
+    planned = getattr(method, "epochs", epochs)
+    if planned != epochs:
+        raise ValueError(
+            f"epochs is {epochs}, but the method was made for {planned}; give make_method and fit "
+            "the same number (to stop early, let after_epoch return True)"
+        )
+    check_data(dataset)
+    own = getattr(method, "dataset", dataset)
+    if not _same(own, dataset):
+        raise ValueError(
+            f"the data is not what the method was made with ({len(dataset)} samples, then "
+            f"{len(own)}; others, in another order or changed); give make_method and fit the same"
+        )
+    model = getattr(method, "model", None)
+    if isinstance(model, nn.Module):
+        _check_model(model, dataset, batch_size, device)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    whole_number("batch_size", batch_size, at_least=1)
+    if batch_size % world_size():
+        raise ValueError(
+            f"batch_size {batch_size} does not split over {world_size()} processes; "
+            f"give a multiple of {world_size()}"
+        )
+
+
+def check_data(dataset) -> None:
+    """Raise unless a data set has targets, `(N,)` int64 from 0, and in memory as many inputs."""
+    check_kind(dataset)
+    target, count = dataset.target, len(dataset)
+    if not isinstance(target, Tensor):
+        raise ValueError(f"target is {_kind(target)}; give a tensor: torch.as_tensor(target)")
+    if target.dim() != 1 or len(target) != count:
+        raise ValueError(
+            f"target is {tuple(target.shape)} for {count} samples; give one class each, ({count},)"
+        )
+    if target.dtype != torch.int64:
+        raise ValueError(f"target is {target.dtype}; give whole numbers: target.long()")
+    if count and target.min() < 0:
+        raise ValueError(f"target holds {target.min().item()}; give classes from 0 on")
+    if hasattr(dataset, "inputs"):
+        _check_inputs(dataset.inputs, count)
+
+
+def _check_inputs(inputs: Any, count: int) -> None:
+    if not isinstance(inputs, Mapping):
+        raise ValueError(f"inputs are {_kind(inputs)}; give a dict such as {{'audio': tensor}}")
+    for m, x in inputs.items():
+        if not isinstance(x, Tensor):
+            raise ValueError(f"inputs of {m!r} are {_kind(x)}; give a tensor: torch.as_tensor(x)")
+        if not x.dim() or len(x) != count:
+            shape = tuple(x.shape)
+            raise ValueError(
+                f"inputs of {m!r} are {shape} for {count} targets; give a row for each"
+            )
+        if x.requires_grad:
+            raise ValueError(f"inputs of {m!r} require a gradient; give x.detach()")
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__module__}.{type(value).__name__}".replace("a builtins.", "a ")
+
+
+def _same(one, other) -> bool:
+    """Whether two data sets are one, or hold the same as far as can be seen without reading."""
+    if one is other:
+        return True
+    if not (hasattr(one, "target") and len(one) == len(other) and _equal(one.target, other.target)):
+        return False
+    first, second = ({"ids": getattr(x, "ids", None)} for x in (one, other))
+    first, second = getattr(one, "inputs", first), getattr(other, "inputs", second)
+    return first.keys() == second.keys() and all(_equal(first[m], second[m]) for m in first)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one.cpu(), other.cpu())
+    return one is other or (type(one) is type(other) and one == other)
+
+
+def _check_model(model: nn.Module, dataset, batch_size: int, device: torch.device | str) -> None:
+    here, there = pick_device(str(device)), next(model.parameters(), torch.zeros(0)).device
+    if next(model.parameters(), None) is not None and here.type != there.type:
+        raise ValueError(
+            f"device is {device}, the method is on {there}; give make_method and fit the same"
+        )
+    classes, encoders = getattr(model, "classes", None), getattr(model, "encoders", {})
+    if isinstance(classes, int) and len(dataset) and dataset.target.max() >= classes:
+        raise ValueError(
+            f"target goes up to {dataset.target.max().item()}, and the method has {classes} "
+            f"classes; give classes in 0..{classes - 1}, or make_method as many as there are"
+        )
+    given = list(getattr(dataset, "inputs", getattr(dataset, "modalities", encoders)))
+    missing = [m for m in encoders if m not in given]
+    if missing:
+        raise ValueError(
+            f"the data lacks {', '.join(missing)} (it has {', '.join(map(str, given)) or 'nothing'}"
+            "); give the method encoders for what the data has"
+        )
+    if encoders and len(dataset):
+        _check_last_batch(model, dataset, batch_size, device)
+
+
+def _check_last_batch(model: nn.Module, dataset, batch_size: int, device) -> None:
+    """Raise where the last batch leaves a process one sample, and an encoder cannot take it."""
+
+    def last(size: int) -> int:
+        used = len(dataset) - len(dataset) % world_size()
+        return (used % size or min(size, used)) // world_size()
+
+    norms = [x for x in model.modules() if isinstance(x, nn.modules.batchnorm._BatchNorm)]
+    if last(batch_size) != 1 or not norms:
+        return
+    inputs, _ = take(dataset, torch.zeros(1, dtype=torch.int64), device)
+    before = [(x, x.clone()) for norm in norms for x in norm.buffers()]
+    model.train()
+    try:
+        with torch.no_grad(), seeded(0):
+            for m, encoder in model.encoders.items():
+                encoder(inputs[m])
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        more = range(batch_size + world_size(), len(dataset) + batch_size + 1, world_size())
+        better = next((f"batch_size {size}" for size in more if last(size) > 1), "more samples")
+        raise ValueError(
+            f"batch_size is {batch_size}, which leaves a batch with one of {len(dataset)} samples, "
+            f"and batch normalisation in the encoder of {m!r} needs two; give {better}"
+        ) from error
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
+
+
+@contextmanager
+def diverging(epoch: int) -> Iterator[None]:
+    """Says of an error that asks whether the training diverged in which epoch, and what to try."""
+    try:
+        yield
+    except ValueError as error:
+        if "did the training diverge" not in str(error):
+            raise
+        raise ValueError(f"epoch {epoch + 1}: {error} If so, {REMEDY}") from error
+
+
+def check_finite(row: Mapping[str, float], model: nn.Module, epoch: int) -> None:
+    """Raise where an epoch's mean loss, or a weight after it, is not finite."""
+    if not math.isfinite(row.get("loss", 0.0)):
+        what = f"the loss is {row['loss']}"
+    elif not _finite(model):
+        what = "a weight is not finite"
+    else:
+        return
+    raise ValueError(f"{what} in epoch {epoch + 1}, so the training ends here; {REMEDY}")
+
+
+def _finite(model: nn.Module) -> bool:
+    values = [x for x in model.state_dict().values() if isinstance(x, Tensor)]
+    found = [x.isfinite().all() for x in values if x.is_floating_point()]
+    return not found or bool(torch.stack(found).all())
