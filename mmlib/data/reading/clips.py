@@ -100,7 +100,7 @@ class Clips(FromFiles):
         self._side = None if crops == "released" else size * 8 // 7
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        self._ending = _ending(self._sounds, entries[:20])
+        self._ending = _ending(self._sounds, entries)
         # of those that are not there by their own name
         self._sound_names = near_names(self._sounds, (e.id + self._ending for e in entries))
         self._folder_names = near_names(self._pictures, (entry.id for entry in entries))
@@ -279,7 +279,7 @@ class Clips(FromFiles):
 
 
 def _ending(folder: Path, entries: Sequence[Entry]) -> str:
-    """Ending of the sound files: that of the first clips which are there."""
+    """Ending of the sound files: that of the first clip which is there."""
     for entry, ending in product(entries, (".wav", *STORED)):
         if (folder / (entry.id + ending)).is_file():
             return ending

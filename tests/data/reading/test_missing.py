@@ -120,6 +120,15 @@ def test_the_vocabulary_is_that_of_the_training_texts_that_are_there(own):
         len(opened("mvsa-single", root, "test").tokenizer)
 
 
+def test_the_kind_of_sounds_is_known_though_the_first_ones_are_missing(own):
+    root = own("ave", pickled=True, clips_per_class=50)
+    data = opened("ave", root, "train")
+    for i in range(25):
+        data.files(i)["audio"].unlink()
+    kept = opened("ave", root, "train", missing="drop")
+    assert kept.ids == data.ids[25:] and kept.files(0)["audio"].suffix == ".pkl"
+
+
 def test_an_unknown_word_for_missing(own):
     with pytest.raises(ValueError, match="missing is 'skip'; choose one of error, drop"):
         opened("cremad", own("cremad"), "train", missing="skip")
