@@ -14,12 +14,13 @@ from mmlib.data.reading.clips import Clips
 from mmlib.data.reading.damage import damage_of, refusal_of
 from mmlib.data.reading.folders import folder_of
 from mmlib.data.reading.lists import SPLITS
-from mmlib.data.reading.missing import SMALL, Dropped, what_stands_for
+from mmlib.data.reading.missing import SMALL, what_stands_for
 from mmlib.data.reading.near import beside
 from mmlib.data.tools.advice import advice_for
 from mmlib.data.tools.leaks import leaks_of
 from mmlib.data.tools.published import KNOWN, Known, numbers_of
-from mmlib.data.tools.report import SHOWN, Fault, Report, Row
+from mmlib.data.tools.report import SHOWN, Fault, Report
+from mmlib.data.tools.table import Row
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
 
@@ -51,19 +52,15 @@ def check_data(
         for split, data in splits.items()
     }
     missing = [fault for look in looks.values() for fault in look.missing.values()]
-    kept, failed = _without(known, root, options) if missing else ({}, {})
     drop = options.get("missing") == "drop"
-    if drop:
-        problems |= failed
-    elif failed:
-        kept = {}
-    rows = tuple(_rows(numbers_of(known, splits, options, root), splits, looks))
+    kept, failed = _without(known, root, options) if missing else ({}, {})
+    problems |= failed if drop else {}
     report = Report(
         name=name,
         root=root,
         classes=(max((len(data.classes) for data in splits.values()), default=0), known.classes),
         part=_part(known, splits),
-        rows=rows,
+        rows=tuple(_rows(numbers_of(known, splits, options, root), splits, looks)),
         problems=tuple(f"{', '.join(names)}: {text}" for text, (names, _) in problems.items()),
         missing=tuple(missing),
         broken=tuple(fault for look in looks.values() for fault in look.broken),
@@ -71,7 +68,7 @@ def check_data(
         leaks=tuple(leaks_of(known.alike, splits)),
         opened=sum(look.opened for look in looks.values()),
         samples=sum(map(len, splits.values())),
-        kept={split: (counts.kept, counts.listed) for split, counts in kept.items()},
+        kept=kept if drop or not failed else {},
         drop=drop,
         strict=expected,
     )
@@ -113,11 +110,14 @@ def _is_about(error: Exception, name: str, value: object) -> bool:
     return str(error).startswith(f"{name} is ") or f"{value} is missing or no folder" in str(error)
 
 
-def _without(known: Known, root: Path, options: Mapping) -> tuple[dict[str, Dropped], Problems]:
-    """How many samples of each split are kept with `missing="drop"`, and why not."""
+def _without(
+    known: Known, root: Path, options: Mapping
+) -> tuple[dict[str, tuple[int, int]], Problems]:
+    """How many samples of each split `missing="drop"` keeps, of how many, and why none."""
     drop = {"missing": "drop"}
     splits, problems = _open(known.kind, root, known.options | options | drop)
-    return {split: data.dropped for split, data in splits.items()}, problems
+    counts = ((split, data.dropped) for split, data in splits.items())
+    return {split: (dropped.kept, dropped.listed) for split, dropped in counts}, problems
 
 
 class _Look(NamedTuple):

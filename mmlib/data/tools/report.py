@@ -7,30 +7,10 @@ from typing import NamedTuple
 
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools.leaks import Leak
+from mmlib.data.tools.table import Row, table
 from mmlib.files import write_text
 
 SHOWN = 3  # missing or broken files that are named
-
-
-class Row(NamedTuple):
-    """How many samples there are of some splits, of a class or of all.
-
-    `published` is a number, the least and the most, or `None` where none is; `listed` is how many
-    the lists hold, `whole` how many of these have all their files.
-    """
-
-    splits: tuple[str, ...]
-    label: str
-    published: int | tuple[int, int] | None
-    listed: int
-    whole: int
-
-    @property
-    def as_published(self) -> bool:
-        """Whether the lists hold as many as they should."""
-        if isinstance(self.published, tuple):
-            return self.published[0] <= self.listed <= self.published[1]
-        return self.published in (None, self.listed)
 
 
 class Fault(NamedTuple):
@@ -89,7 +69,7 @@ class Report(NamedTuple):
     def __str__(self) -> str:
         found, published = self.classes
         lines = [f"{self.name} in {self.root}: {found} classes, {published} published"]
-        lines += [*_table(self.rows), *(f"Error: {problem}" for problem in self.problems)]
+        lines += [*table(self.rows), *(f"Error: {problem}" for problem in self.problems)]
         lines += _named(self.missing, "lack a file")
         if self.kept and self.drop:
             lines.append(f"They are left out by missing=drop: {kept_text(self.kept)}")
@@ -156,28 +136,3 @@ def _differences(report: Report) -> list[str]:
     elif not report.as_published and not report.part:
         lines.append(f"The number of classes differs from the published one{excuse}.")
     return lines
-
-
-def _table(rows: Sequence[Row]) -> list[str]:
-    """A line for all and for each class; published, listed and whole of each group of splits."""
-    groups = list(dict.fromkeys(row.splits for row in rows))
-    labels = list(dict.fromkeys(row.label for row in rows))
-    found = {(row.splits, row.label): row for row in rows}
-    lines = [f"{'':22}" + "".join(f"{' + '.join(group):>24}" for group in groups)]
-    lines.append(f"{'class':22}" + f"{'publ.':>8}{'listed':>8}{'whole':>8}" * len(groups))
-    for label in labels:
-        name = label if len(label) <= 22 else f"{label[:19]}..."
-        cells = (_cells(found.get((group, label))) for group in groups)
-        lines.append(f"{name:22}{''.join(cells)}".rstrip())
-    return lines if rows else []
-
-
-def _cells(row: Row | None) -> str:
-    if row is None:
-        return f"{'':24}"
-    mark = "" if row.as_published else "*"
-    if isinstance(row.published, tuple):
-        published = "{}-{}".format(*row.published)
-    else:
-        published = "-" if row.published is None else f"{row.published:,}"
-    return f"{published:>8}{f'{row.listed:,}{mark}':>8}{f'{row.whole:,}':>8}"
