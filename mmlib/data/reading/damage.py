@@ -36,8 +36,8 @@ def damage_of(path: str | Path, what: str = "the file itself") -> str:
 
     `what` is what it should be, "a sound". Told are files that are missing or not regular (folders,
     pipes, devices: they are not opened), empty, pointers, web pages, only zeros at the start, and
-    shorter than they declare (wav, mp4, jpeg, png). It takes a few short reads: a file that passes
-    can still be broken inside. Raises nothing.
+    shorter than they declare (wav, mp4, jpeg, png, webp). It takes a few short reads: a file that
+    passes can still be broken inside. Raises nothing.
     """
     try:
         wrong = no_file(path, what)
@@ -65,7 +65,7 @@ def remedy_for(damage: str, what: str) -> str:
     """What to do about a file with that damage."""
     if "a pointer of" not in damage:
         return "download or extract it again"
-    ways = "download the file itself, by git lfs pull or from the repository's page"
+    ways = "download the file itself, by git lfs pull or by the repository's link to it"
     if "git-annex" in damage:
         ways = "download the file itself, by git annex get"
     return f"{ways}, or let prepare make it of the video" if what == "a sound" else ways
@@ -105,6 +105,8 @@ def _cut_short(file: BinaryIO, begin: bytes) -> str:
             return "is cut short: its end is missing" if cut else ""
     if begin.startswith(b"RIFF") and begin[8:12] == b"WAVE":
         missing = _declared_by_wav(file) - size
+    elif begin.startswith(b"RIFF") and begin[8:12] == b"WEBP":
+        missing = 8 + int.from_bytes(begin[4:8], "little") - size
     elif begin[4:8] == b"ftyp":
         missing = _declared_by_boxes(file, size) - size
     else:

@@ -89,7 +89,9 @@ def frame_names(folder: str | Path) -> list[str]:
     # hidden files too are left behind by some systems: ._00000.jpg is no picture
     names = [name for name in names if name.lower().endswith(PICTURES) and name[0] != "."]
     if not names:
-        raise FileNotFoundError(f"{folder} holds no frames; extract the clip's frames there")
+        inner = Path(folder, Path(folder).name)
+        meant = f" (did you mean {inner}?)" if inner.is_dir() else ""
+        raise FileNotFoundError(f"{folder} holds no frames; extract the clip's frames there{meant}")
     return in_order(_of_text(folder, names))
 
 

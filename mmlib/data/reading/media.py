@@ -47,17 +47,25 @@ def read_first_channel(path: str | Path) -> tuple[Tensor, int]:
 
 def _recorded(path: str | Path) -> tuple[np.ndarray, int]:
     """A recording as `(samples, channels)` float32, and its rate in Hz."""
-    path = file_of(path, "extract the sound there")
+    path, samples = file_of(path, "extract the sound there"), None
     try:
         with soundfile.SoundFile(path) as file:
             missing, rate = _missing_bytes(file.extra_info), file.samplerate
-            if file.frames * file.channels > MOST_VALUES:
-                raise ValueError(f"it declares {file.frames:,} samples of {file.channels} channels")
-            samples, declared = file.read(dtype="float32", always_2d=True), file.frames
+            declared, channels = file.frames, file.channels
+            if declared * channels <= MOST_VALUES:
+                samples = file.read(dtype="float32", always_2d=True)
     except (RuntimeError, MemoryError, TypeError, ValueError) as error:
         raise _unreadable(path, "a sound", "extract it again", error) from error
+    if samples is None:
+        most = f"expected {MOST_VALUES:,} values at most, cut it into parts"
+        raise ValueError(f"{path} has {declared:,} samples of {channels} channels; {most}")
     if missing:
         raise ValueError(f"{path} is cut short by {missing:,} bytes; extract it again")
+    _check_samples(path, samples, declared, rate)
+    return samples, rate
+
+
+def _check_samples(path: Path, samples: np.ndarray, declared: int, rate: int) -> None:
     if len(samples) < 0.9 * declared:  # an MP3 may declare a little more than it holds
         seconds = f"{len(samples) / rate:.2f} of {declared / rate:.2f} s"
         raise ValueError(f"{path} is cut short: it ends after {seconds}; extract it again")
@@ -67,7 +75,6 @@ def _recorded(path: str | Path) -> tuple[np.ndarray, int]:
         raise ValueError(f"{path} has {rate} samples a second; expected {RATES[0]} to {RATES[1]}")
     if not np.isfinite(samples).all():
         raise ValueError(f"{path} holds values that are not finite; extract it again")
-    return samples, rate
 
 
 def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
@@ -108,22 +115,26 @@ def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> T
     or `ValueError` that names the file for one that is broken, has more than 50 million pixels, or
     one side of more than 250 times the other.
     """
-    path = file_of(path, "extract the picture there")
-    try:
-        with Image.open(path) as image:
-            small, large = sorted(image.size)
-            if small * large > MOST_PIXELS or large > MOST_RATIO * small:
-                raise ValueError(f"it has {image.width} x {image.height} pixels")
-            image.load()
-            pixels = np.array(_as_rgb(_upright(image)))  # (H, W, 3)
-            pixels = torch.from_numpy(pixels).permute(2, 0, 1)  # (3, H, W)
-    except Exception as error:  # PIL does not say what a broken file raises; its readers differ
-        raise _unreadable(path, "a picture", "extract it again", error) from error
+    pixels = _decoded(file_of(path, "extract the picture there")).permute(2, 0, 1)  # (3, H, W)
     size = (size, size) if isinstance(size, int) else size
     if size is None or pixels.shape[1:] == size:
         return pixels
     # to a level as PIL does it, in a fifth of the time
     return F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
+
+
+def _decoded(path: Path) -> Tensor:
+    """A picture as `(H, W, 3)` uint8."""
+    try:
+        with Image.open(path) as image:
+            small, large = sorted(image.size)
+            if small * large <= MOST_PIXELS and large <= MOST_RATIO * small:
+                image.load()
+                return torch.from_numpy(np.array(_as_rgb(_upright(image))))
+    except Exception as error:  # PIL does not say what a broken file raises; its readers differ
+        raise _unreadable(path, "a picture", "extract it again", error) from error
+    most = f"expected {MOST_PIXELS:,} at most, and a side of {MOST_RATIO} times the other"
+    raise ValueError(f"{path} has {image.width} x {image.height} pixels; {most}")
 
 
 def _upright(image: Image.Image) -> Image.Image:

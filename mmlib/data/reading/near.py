@@ -38,17 +38,13 @@ def near_names(folder: str | Path, wanted: Iterable[str]) -> dict[str, str]:
     names is there, folders between are looked into: of classes, or a folder that was unpacked into
     one of its own name. The folder is listed once; a name that is ambiguous is left out.
     """
-    wanted = set(wanted)
-    try:
-        there = os.listdir(folder)
-    except OSError:
-        return {}
+    wanted, there = set(wanted), _names(folder)
     found = matched(wanted, there)
     if found or not wanted.isdisjoint(there):
         return found
     below: dict[str, list[str]] = defaultdict(list)
     for name in _folders(folder, there):
-        for inner in os.listdir(os.path.join(folder, name)):
+        for inner in _names(os.path.join(folder, name)):
             below[inner].append(f"{name}/{inner}")
     places = {name: paths[0] for name, paths in below.items() if len(paths) == 1}
     names = matched(wanted, places) | {name: name for name in wanted & places.keys()}
@@ -57,10 +53,18 @@ def near_names(folder: str | Path, wanted: Iterable[str]) -> dict[str, str]:
 
 def beside(path: str | Path) -> str:
     """What lies near a path that is missing: ` (did you mean ...?)`, or nothing."""
-    path = Path(path)
+    try:
+        places = _beside(Path(path))
+    except (OSError, ValueError):  # folders that may not be looked into, names that cannot be
+        return ""
+    shown = " or ".join(map(_shown, places[:2]))
+    return f" (did you mean {shown}{' ...' if len(places) > 2 else ''}?)" if places else ""
+
+
+def _beside(path: Path) -> list[Path]:
     while not path.parent.is_dir():
         if path.parent == path:
-            return ""
+            return []
         path = path.parent
     folder = path.parent
     index, folders = _content(folder, folder.stat().st_mtime_ns)
@@ -68,10 +72,14 @@ def beside(path: str | Path) -> str:
     names = [name for name in index.get(_loose(path.name), ()) if name.endswith(".txt") == text]
     places = [folder / name for name in names]
     places = places or [p for d in (*folders, "..") if (p := folder / d / path.name).exists()]
-    if not places or path in places:
-        return ""
-    shown = " or ".join(map(_shown, places[:2]))
-    return f" (did you mean {shown}{' ...' if len(places) > 2 else ''}?)"
+    return [] if path in places else places
+
+
+def _names(folder: str | Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _folders(folder: str | Path, names: Collection[str]) -> list[str]:

@@ -7,7 +7,7 @@ from mmlib.data.reading.cache import NO_SPACE
 from mmlib.data.tools.drawing import free_for_sample
 from mmlib.data.tools.sample_clips import write_ave, write_cremad, write_kinetics_sounds
 from mmlib.data.tools.sample_pictures import write_modelnet40, write_mvsa, write_nyud2, write_ucf101
-from mmlib.files import taken
+from mmlib.files import LOCK, taken
 
 WRITERS = {
     "cremad": write_cremad,
@@ -30,17 +30,26 @@ def write_sample(name: str, root: str | Path, seed: int = 0, **options) -> Path:
     to, and `OSError` when the disk is full.
     """
     one_of("name", name, tuple(WRITERS))
-    videos = options.pop("videos", False)
+    root, fresh = free_for_sample(root), not Path(root).exists()
     try:
-        with taken(free_for_sample(root), "sample"):
-            root = WRITERS[name](root, seed=seed, **options)
-            if videos:  # which needs PyAV
-                from mmlib.data.tools.sample_videos import write_videos
-
-                write_videos(name, root)
+        with taken(root, "sample"):
+            _write(name, root, seed, **options)
+    except ValueError:  # a wrong option, seen before anything is written
+        if fresh:
+            (root / LOCK).unlink(missing_ok=True)
+            root.rmdir()
+        raise
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
         message = "no space left; free some and run sample again"
         raise OSError(error.errno, message, str(root)) from error
     return root
+
+
+def _write(name: str, root: Path, seed: int, videos: bool = False, **options) -> None:
+    WRITERS[name](root, seed=seed, **options)
+    if videos:  # which needs PyAV
+        from mmlib.data.tools.sample_videos import write_videos
+
+        write_videos(name, root)

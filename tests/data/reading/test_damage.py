@@ -78,11 +78,11 @@ def mp4(*boxes):
 
 def test_files_shorter_than_they_declare(tmp_path):
     soundfile.write(tmp_path / "a.wav", noise(9999) / 256 - 0.5, 16_000)
-    for name in ("a.jpg", "a.png"):
+    for name in ("a.jpg", "a.png", "a.webp"):
         Image.fromarray(noise(90, 90, 3)).save(tmp_path / name)
     boxes = (b"ftyp", bytes(16)), (b"free", b""), (b"mdat", bytes(5000)), (b"moov", bytes(99))
     (tmp_path / "a.mp4").write_bytes(mp4(*boxes))
-    for name in ("a.wav", "a.jpg", "a.png", "a.mp4"):
+    for name in ("a.wav", "a.jpg", "a.png", "a.webp", "a.mp4"):
         path = tmp_path / name
         whole = path.read_bytes()
         assert damage_of(path) == ""

@@ -124,7 +124,7 @@ def test_a_small_file_of_many_hours_is_not_read(sound, monkeypatch):
     assert len(read_sound(path, RATE)) == 9000
     monkeypatch.setattr(media, "MOST_VALUES", 17_999)
     monkeypatch.setattr(soundfile.SoundFile, "read", None)
-    with pytest.raises(ValueError, match=r"a\.wav is .*declares 9,000 samples of 2 channels"):
+    with pytest.raises(ValueError, match=r"a\.wav has 9,000 samples of 2 channels; expected"):
         read_sound(path, RATE)
 
 
@@ -223,7 +223,9 @@ def test_pictures_that_are_not_there_or_broken(picture, rgb, tmp_path):
 
 def test_a_picture_of_absurd_size_is_not_decoded(picture):
     path = picture(Image.new("1", (10_000, 6_000)))  # 10 kB on the disk, 180 MB in memory
-    with pytest.raises(ValueError, match=r"it has 10000 x 6000 pixels"):
+    with pytest.raises(
+        ValueError, match=r"a\.png has 10000 x 6000 pixels; expected 50,000,000 at most"
+    ):
         read_image(path)
 
 
@@ -231,7 +233,7 @@ def test_a_picture_of_absurd_size_is_not_decoded(picture):
 def test_a_picture_of_absurd_proportions_is_not_decoded(size, picture):
     """Resized to cover 256 x 256, a line of 50 million pixels would take 38 GB."""
     path = picture(Image.new("1", size))
-    with pytest.raises(ValueError, match=f"it has {size[0]} x {size[1]} pixels"):
+    with pytest.raises(ValueError, match=f"a.png has {size[0]} x {size[1]} pixels; expected"):
         read_image(path, 256)
     assert read_image(picture(Image.new("RGB", (10, 2_500))), 4).shape == (3, 4, 4)
 

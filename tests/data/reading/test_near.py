@@ -90,6 +90,25 @@ def test_every_door_asks(tmp_path):
         folder_of(tmp_path / "other" / "Clip", "the clips")  # one step too deep
 
 
+def test_frames_of_any_kind(tmp_path):
+    files(tmp_path, "b.WEBP", "a.JPG", "c.jpeg", "d.png", "notes.txt")
+    assert frame_names(tmp_path) == ["a.JPG", "b.WEBP", "c.jpeg", "d.png"]
+    files(tmp_path, "clip/clip/00000.jpg")
+    with pytest.raises(FileNotFoundError, match="holds no frames.*did you mean .*clip/clip"):
+        frame_names(tmp_path / "clip")
+
+
+def test_what_cannot_be_looked_into_is_no_error_of_its_own(tmp_path, monkeypatch):
+    files(tmp_path, "a.WAV")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert beside(tmp_path / "a.wav") == "" and near_names(tmp_path, ["a.wav"]) == {}
+    assert beside("x" * 5000) == beside("a\0b") == ""
+
+
 def test_a_folder_in_a_folder_of_its_own_name(tmp_path):
     files(tmp_path, "AVE/AVE/trainSet.txt")
     assert inner_folder(tmp_path, "AVE") == tmp_path / "AVE" / "AVE"
