@@ -77,11 +77,7 @@ def add_train(commands) -> None:
     add("--options", **PAIRS, help="of the method, such as alpha=0.5 noise=False")
     add("--data-options", **PAIRS, help="of the data set, such as cache=None")
     add("--pretrained", action="store_true", help="start ResNet-18 from ImageNet (downloads)")
-    add(
-        "--text-model",
-        type=word,
-        help="folder of a Hugging Face model for text, instead of the course's own",
-    )
+    add("--text-model", type=word, help="folder of a Hugging Face text model, not the course's own")
     add("--seed", type=int, default=0)
     add("--device", type=word, help="cpu, cuda, cuda:1 or mps; the best one by default")
     add("--precision", choices=["float32", "bfloat16"], default="float32")

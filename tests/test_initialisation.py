@@ -13,6 +13,7 @@ from mmlib.devices import seeded
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.initialisation import initialise
 from mmlib.methods import METHODS, make_method
+from toys import rows
 
 CLASSES = {"cremad": 6, "ave": 28, "kinetics-sounds": 31, "ucf101": 101, "modelnet40": 40}
 
@@ -112,7 +113,7 @@ def encoders(text=False):
 def test_without_it_every_method_starts_as_before():
     """Encoders as they are given, heads as PyTorch draws them from the seed."""
     for name, (fusion, _, _) in METHODS.items():
-        data = torch.zeros(5)
+        data = rows(5)
         method = make_method(name, encoders(), 10, 4, seed=3, dataset=data)
         with seeded(3):
             wanted = fusion(encoders(), 10).state_dict()
