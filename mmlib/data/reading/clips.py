@@ -66,6 +66,8 @@ class Clips(FromFiles):
     DI-MML's loaders re-seed for every clip, so that training and evaluation show the same frames
     of all clips of one length; no option repeats that.
 
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`.
+
     Raises `FileNotFoundError` for a root, list, folder or file that is missing; `ValueError`, with
     file and line, for a list or a file that is wrong, and for an option that is not known.
     """
@@ -99,8 +101,7 @@ class Clips(FromFiles):
         self._side = None if crops == "released" else size * 8 // 7
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        self._entries = list(entries)
-        self._ending = _ending(self._sounds, self._entries[:20])
+        self._ending = _ending(self._sounds, entries)
         # of those that are not there by their own name
         self._sound_names = near_names(self._sounds, (e.id + self._ending for e in entries))
         self._folder_names = near_names(self._pictures, (entry.id for entry in entries))
@@ -152,8 +153,11 @@ class Clips(FromFiles):
 
     def files(self, index: int) -> dict[str, Path]:
         """Where a clip's sound (a file) and frames (a folder) belong, there or not."""
-        entry = self._entries[index]
-        return {"audio": Path(self._sound(entry)), "visual": Path(self._folder(entry.id))}
+        sound, frames = self._needs(self._entries[index])
+        return {"audio": sound, "visual": frames}
+
+    def _needs(self, entry: Entry) -> list[Path]:
+        return [Path(self._sound(entry)), Path(self._folder(entry.id))]
 
     def sources(self, index: int) -> list[Path]:
         """The files that a clip is made of: its sound, its frames' folder, and each frame."""
@@ -276,7 +280,7 @@ class Clips(FromFiles):
 
 
 def _ending(folder: Path, entries: Sequence[Entry]) -> str:
-    """Ending of the sound files: that of the first clips which are there."""
+    """Ending of the sound files: that of the first clip which is there."""
     for entry, ending in product(entries, (".wav", *STORED)):
         if (folder / (entry.id + ending)).is_file():
             return ending

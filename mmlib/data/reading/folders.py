@@ -9,6 +9,10 @@ from mmlib.data.reading.damage import no_file
 from mmlib.data.reading.near import PICTURES, beside, is_utf8
 
 
+class NoList(FileNotFoundError):
+    """A list of the data set is missing."""
+
+
 def file_of(path: str | Path, what: str) -> Path:
     """`path`, if it is a file; otherwise a `FileNotFoundError` that says what to do."""
     path = Path(path)
@@ -46,7 +50,7 @@ def first_file(folder: Path, *names: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise FileNotFoundError(
+    raise NoList(
         f"{folder} holds no list {' or '.join(names)}; put it there, or give its folder as lists="
         + beside(folder / names[0])
     )

@@ -68,7 +68,9 @@ def _beside(path: Path) -> list[Path]:
         path = path.parent
     folder = path.parent
     index, folders = _content(folder, folder.stat().st_mtime_ns)
-    places = [folder / name for name in index.get(_loose(path.name), ())]
+    text = path.suffix == ".txt"  # a tweet's picture is not meant where its text is missing
+    names = [name for name in index.get(_loose(path.name), ()) if name.endswith(".txt") == text]
+    places = [folder / name for name in names]
     places = places or [p for d in (*folders, "..") if (p := folder / d / path.name).exists()]
     return [] if path in places else places
 
