@@ -21,25 +21,24 @@ SILENCE = 0.02  # of the peak: what lies below it at either end is cut off, as o
 GET = "git clone https://github.com/Jakobovski/free-spoken-digit-dataset"
 
 
-def recordings_of(root: str | Path) -> list[Path]:
-    """Where the 3,000 recordings should be, by speaker, digit and take; nothing is looked for.
+def recordings_of(root: str | Path) -> tuple[list[Path], list[Path]]:
+    """The 3,000 recordings by speaker, digit and take, and those of them that are missing.
 
     `root` is what `git clone` makes, or its folder `recordings`. Raises `FileNotFoundError` if it
-    is no folder.
+    is no folder, or holds none.
     """
     folder = inner_folder(folder_of(root, f"what `{GET}` makes"), "recordings")
-    return [
-        folder / f"{digit}_{speaker}_{take}.wav"
+    there = {path.name for path in folder.iterdir()}
+    names = [
+        f"{digit}_{speaker}_{take}.wav"
         for speaker in SPEAKERS
         for digit in range(10)
         for take in range(TAKES)
     ]
-
-
-def missing_of(paths: list[Path]) -> list[Path]:
-    """Those of some files in one folder that it does not list."""
-    there = {path.name for path in paths[0].parent.iterdir()}
-    return [path for path in paths if path.name not in there]
+    if there.isdisjoint(names):
+        what = f"no recording such as {names[0]}"
+        raise FileNotFoundError(f"{folder} holds {what}; expected what `{GET}` makes")
+    return [folder / n for n in names], [folder / n for n in names if n not in there]
 
 
 @lru_cache(maxsize=1)
@@ -49,12 +48,7 @@ def human_digits(root: Path) -> SpokenDigits:
     They are read once in a process. Files of other names are left out. Raises `FileNotFoundError`
     for a folder that lacks a recording, `ValueError` for one that is broken.
     """
-    paths = recordings_of(root)
-    missing = missing_of(paths)
-    if len(missing) == len(paths):
-        raise FileNotFoundError(
-            f"{root} holds no recording such as {paths[0].name}; give what `{GET}` makes"
-        )
+    paths, missing = recordings_of(root)
     if missing:
         names = ", ".join(path.name for path in missing[:3]) + (", ..." if missing[3:] else "")
         raise FileNotFoundError(

@@ -15,6 +15,7 @@ from mmlib.data.reading.folders import folder_of, inner_folder
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools.published import KNOWN, Known
 from mmlib.data.tools.report import Report, Row
+from mmlib.data.tools.voices import check_voices
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
 POINTER = b"version https://git-lfs"
@@ -31,12 +32,15 @@ def check_data(
 
     That every file is there and not empty is checked for all samples; 20 of a split are read, or
     all with `thorough`, which also tells the silent sounds among them. With `expected=False`, for a
-    sample tree, counts may differ from the published ones. Nothing is cached or changed.
+    sample tree, counts may differ from the published ones. Of the human voices of AV-Digits all are
+    read, and none may lack. Nothing is cached or changed.
 
-    Raises `ValueError` for an unknown name and `FileNotFoundError` for a missing root; all else
-    that is wrong stands in the report.
+    Raises `ValueError` for an unknown name and `FileNotFoundError` for a missing root, or one
+    without any voice; all else that is wrong stands in the report.
     """
-    known = KNOWN[one_of("name", name, tuple(KNOWN))]
+    if one_of("name", name, ("av-digits", *KNOWN)) == "av-digits":
+        return check_voices(Path(root), progress)
+    known = KNOWN[name]
     root = folder_of(root, f"the root of {name}")
     splits, problems = _open(known, root)
     looks = {
