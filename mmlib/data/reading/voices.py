@@ -70,9 +70,10 @@ def read_word(path: Path) -> np.ndarray:
     sound = read_sound(path, SAMPLE_RATE).numpy()
     found = soundfile.info(path)
     if (found.channels, found.samplerate) != (1, SAMPLE_RATE):
+        kind = "mono" if found.channels == 1 else f"of {found.channels} channels"
         raise ValueError(
-            f"{path} has {found.channels} channels at {found.samplerate} Hz; expected the "
-            f"published recording, 1 channel at {SAMPLE_RATE} Hz, as `{GET}` brings it"
+            f"{path} is {kind} at {found.samplerate} Hz; expected the published recording, mono at "
+            f"{SAMPLE_RATE} Hz, as `{GET}` brings it"
         )
     loud = np.flatnonzero(np.abs(sound) > SILENCE * np.abs(sound).max())
     if not len(loud):
