@@ -69,10 +69,10 @@ class AVDigits:
     Item `i` depends on `split`, `scenario`, `seed` and `i` alone: a smaller `size` is a prefix of a
     larger one. Scans and voices of the three splits are disjoint for every pair of seeds.
 
-    With `voices`, the folder of the Free Spoken Digit Dataset, human recordings stand in place of
-    the synthetic words, without the silence at their ends, and at most 0.8 s of each. Its six
-    speakers are dealt out anew for each `seed`, 3 / 1 / 2: disjoint between the splits of one seed.
-    With `deal="recordings"` every speaker is in every split, with as many recordings in each.
+    With `voices`, the folder of the Free Spoken Digit Dataset, its recordings stand in place of the
+    synthetic words, without the silence at their ends, and at most 0.8 s of each. Its six speakers
+    are dealt out 3 / 1 / 2 anew for each `seed`, so they are disjoint between splits of one seed
+    only. With `deal="recordings"` every speaker is in every split, and no recording in two.
 
     Raises `ValueError` for an unknown split, scenario or deal and for a size that is not a whole
     number above 0; `FileNotFoundError` or `ValueError` for a missing or damaged

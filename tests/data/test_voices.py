@@ -246,13 +246,9 @@ def test_the_command_line_knows_the_two_worlds(made, tmp_path, capsys):
     assert main([*run, *human, *few, "deal=recordings"]) == 0
     assert '"voices": "human"' in (tmp_path / "run/settings.json").read_text()
     assert '"deal": "recordings"' in (tmp_path / "run/settings.json").read_text()
-    for words, sentence in (
-        (few, "was trained with voices 'human', not None; resume with the same"),
-        ([*human, *few], "was trained with data_options {'size': 32, 'deal': 'recordings'}, not"),
-    ):
-        capsys.readouterr()
-        assert main([*run, *words, "--resume"]) == 2
-        assert sentence in capsys.readouterr().err
+    capsys.readouterr()
+    assert main([*run, *few, "--resume"]) == 2
+    assert "was trained with voices 'human', not None; resume with" in capsys.readouterr().err
     assert main([*run, *few, "deal=recordings"]) == 2
     assert "which is for human voices; give their folder, too" in capsys.readouterr().err
     assert main(["check-data", "av-digits", str(tmp_path)]) == 2
@@ -274,7 +270,8 @@ def test_the_recordings_fit_into_the_sound():
 @pytest.mark.slow
 @pytest.mark.parametrize("deal", DEALS)
 def test_the_recordings_make_a_data_set(deal):
-    data = {s: AVDigits(s, size=1000, seed=1, voices=REAL, deal=deal) for s in SPLITS}
+    sizes = zip(SPLITS, (1000, 100, 100), strict=True)
+    data = {s: AVDigits(s, size=size, seed=1, voices=REAL, deal=deal) for s, size in sizes}
     audio = data["train"].inputs["audio"]
     assert abs(audio.mean()) < 0.01 and abs(audio.std() - 1) < 0.01
     speakers = [{*data[split].truth["voice"].tolist()} for split in SPLITS]

@@ -38,7 +38,7 @@ def check_data(
     Raises `ValueError` for an unknown name and `FileNotFoundError` for a missing root, or one
     without any voice; all else that is wrong stands in the report.
     """
-    if one_of("name", name, ("av-digits", *KNOWN)) == "av-digits":
+    if one_of("name", name, (*KNOWN, "av-digits")) == "av-digits":
         return check_voices(Path(root), progress)
     known = KNOWN[name]
     root = folder_of(root, f"the root of {name}")
