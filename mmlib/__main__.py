@@ -76,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
     real = NAMES.removeprefix("av-digits ")
     check = add_data(commands, "check-data", "hold a data set against what should be in it", NAMES)
     check.add_argument("--thorough", action="store_true", help="open every file")
+    known = "of the data set, as train takes them"
+    check.add_argument(
+        "--data-options", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help=known
+    )
+    ids = "write all missing and broken ids there: id, split, which, why"
+    check.add_argument("--write-missing", type=Path, metavar="FILE", help=ids)
     check.add_argument("--sample", action="store_true", help="do not expect the published counts")
     prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos", real)
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
@@ -96,9 +102,16 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.command == "check-data":
         from mmlib.data.tools.check import check_data
 
-        options = {"thorough": arguments.thorough, "expected": not arguments.sample}
-        report = check_data(arguments.name, arguments.root, **options)
+        report = check_data(
+            arguments.name,
+            arguments.root,
+            thorough=arguments.thorough,
+            expected=not arguments.sample,
+            options=dict(arguments.data_options),
+        )
         print(report)
+        if arguments.write_missing:
+            print(report.write_faults(arguments.write_missing))
         return 0 if report.ok else 1
     elif arguments.command == "prepare":
         from mmlib.data.tools.prepare import prepare

@@ -1,6 +1,6 @@
 """What is wrong with an argument, in one sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -17,6 +17,13 @@ def one_of(name: str, value: Any, known: Sequence) -> Any:
     if value not in known:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, known))}")
     return value
+
+
+def known_names(flag: str, given: Iterable[str], known: Sequence[str], whose: str) -> None:
+    """Raises `ValueError` for a name that is not among those which `whose` takes."""
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{flag} has {name!r}; {whose} takes {', '.join(known)}")
 
 
 def number(

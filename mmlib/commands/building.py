@@ -6,7 +6,7 @@ import inspect
 import torch
 from torch import nn
 
-from mmlib.arguments import one_of
+from mmlib.arguments import known_names, one_of
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
 from mmlib.devices import seeded, use_channels_last, use_compiled, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
@@ -28,8 +28,7 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
         known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
         if arguments.root is None:
             raise ValueError(f"--root is missing; give the folder of {arguments.data}")
-    for name in options:
-        one_of("--data-options", name, known)
+    known_names("--data-options", options, known, arguments.data)
     if arguments.data == "av-digits":
         own = {"seed": settings["seed"], "voices": arguments.root}
         return kind(split, settings["scenario"], **own, **options)
@@ -45,8 +44,7 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
     name, options = settings["method"], settings["options"]
     known = {p for kind in NAMED[name][1].__mro__[:-1] for p in inspect.signature(kind).parameters}
     known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "options"}
-    for option in options:
-        one_of("--options", option, sorted(known))
+    known_names("--options", options, sorted(known), name)
     with seeded(settings["seed"]):
         encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
     for m, encoder in encoders.items():

@@ -27,7 +27,8 @@ class NYUDepthV2(FromFiles):
     in QMF's released code (commit d7f31dd): a depth pixel then no longer lies on its picture's.
     (QMF resizes halves of at most 224 columns by bilinear interpolation; here all are by bicubic.)
 
-    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`. `cache` is a
+    folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root or folder, `ValueError` for an unknown split, a class of
     `test` that `train` lacks, a class without pictures, and, when it is read, for a picture that is
     broken or no pair: of odd width or less than 1.5 times as wide as high.
@@ -42,8 +43,10 @@ class NYUDepthV2(FromFiles):
         *,
         aligned: bool = True,
         cache: str | Path | None | bool = None,
+        missing: str = "error",
     ):
-        self._open(root, split, "the folder of NYU Depth V2, with nyud2_trainvaltest in it")
+        what = "the folder of NYU Depth V2, with nyud2_trainvaltest in it"
+        self._open(root, split, what, missing)
         self.aligned = aligned
         self._folder = inner_folder(self.root, "nyud2_trainvaltest")
         train = folder_of(self._folder / "train", "a folder of pictures for each class")
@@ -56,7 +59,10 @@ class NYUDepthV2(FromFiles):
 
     def sources(self, index: int) -> list[Path]:
         """The one file of a sample."""
-        return [self._folder / self.ids[index]]
+        return self._needs(self._entries[index])
+
+    def _needs(self, entry: Entry) -> list[Path]:
+        return [self._folder / entry.id]
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""

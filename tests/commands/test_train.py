@@ -19,6 +19,8 @@ from mmlib.__main__ import NAMES, main
 from mmlib.commands.presets import PRESETS
 from mmlib.commands.report import as_table, draw_curves, write_csv
 from mmlib.data import AVDigits
+from mmlib.data.reading.lists import SPLITS
+from mmlib.data.reading.missing import Dropped
 from mmlib.data.text import WordTokenizer
 from mmlib.data.tools.published import KNOWN
 from mmlib.data.tools.samples import WRITERS, write_sample
@@ -128,7 +130,7 @@ def test_a_run_with_a_preset_says_what_it_does_otherwise(start, monkeypatch, cap
     assert start("--method", "ogm-ge", "--epochs", "1", out="plain") == 0
     assert "published" not in capsys.readouterr().err
     assert start(*words, "--options", "alpa=3", out="wrong") == 2
-    assert "--options is 'alpa'" in capsys.readouterr().err
+    assert "--options has 'alpa'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", PRESETS, ids=" ".join)
@@ -183,8 +185,8 @@ def test_an_encoder_for_each_kind_of_input():
 BAD = {
     "unknown data": (["--data", "oops"], "--data is 'oops'; choose one of av-digits, toy"),
     "no root": (["--root", "nowhere"], "nowhere is missing; give the folder of the toy data"),
-    "data option": (["--data-options", "sise=3"], "--data-options is 'sise'; choose one of seed"),
-    "option": (["--options", "alpa=3"], "--options is 'alpa'; choose one of accumulate, clip, de"),
+    "data option": (["--data-options", "sise=3"], "--data-options has 'sise'; toy takes seed"),
+    "option": (["--options", "alpa=3"], "--options has 'alpa'; joint takes accumulate, clip, de"),
     "wrong kind": (["--lr", "0.1", "--options", 'lr="fast"'], None),
     "text for a number": (["--options", "unimodal_weight=much"], "do not fit joint"),
     "negative": (["--lr", "-1"], "lr is -1.0"),
@@ -245,6 +247,30 @@ def test_a_checkpoint_of_another_run(start, tmp_path, capsys):
     (out / "checkpoint.pt").write_bytes((out / "checkpoint.pt").read_bytes()[:200])
     assert start(*words, "--resume") == 2
     assert "checkpoint.pt is damaged or no checkpoint" in capsys.readouterr().err
+
+
+class Incomplete(toys.Lazy):
+    """The toy data as it is when opened without what lacks a file."""
+
+    dropped = Dropped(24, 20, first="a.wav is missing")
+
+
+def test_a_run_without_the_missing_samples_says_so_and_keeps_to_it(
+    start, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(mmlib.data.DATA, "toy", Incomplete)
+    words, path = ("--epochs", "1", "--batch-size", "8"), tmp_path / "run/settings.json"
+    assert start(*words) == 0
+    said = capsys.readouterr().err.splitlines()
+    counts = "20 of 24 samples kept, 4 dropped; the first: a.wav is missing"
+    assert said == [f"mmlib: {split}: {counts}" for split in SPLITS]
+    assert json.loads(path.read_text())["samples of val"] == "20 of 24"
+    assert start(*words, "--resume") == 0
+    monkeypatch.setattr(Incomplete, "dropped", Dropped(24, 21, first="a.wav is missing"))
+    capsys.readouterr()
+    assert start(*words, "--resume") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "was trained with samples of train '20 of 24', not '21 of 24'; resume with" in error
 
 
 class Tweets(toys.Lazy):

@@ -16,6 +16,7 @@ from mmlib.data.reading.digits import WORD_LEVEL, spoken_digits
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.reading.voices import DEALS, GET, SPEAKERS, TAKES, human_clips_of, human_digits
 from mmlib.data.tools.check import check_data
+from mmlib.data.tools.report import Fault
 
 ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("MMLIB_VOICES", ROOT.parent / "shared/free-spoken-digit-dataset"))
@@ -175,9 +176,12 @@ BROKEN = {
     ),
     "rate": (lambda p: replaced(p, tone(1), 16000), "is mono at 16000 Hz; expected the publis"),
     "silent": (lambda p: replaced(p, np.zeros(800)), "is silent; get the recording again by"),
-    "pointer": (lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), ""),
-    "empty": (lambda p: p.write_bytes(b""), ""),
-    "page": (lambda p: p.write_bytes(b"<!DOCTYPE html><html>"), ""),
+    "pointer": (
+        lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"),
+        "is a pointer of",
+    ),
+    "empty": (lambda p: p.write_bytes(b""), "is empty"),
+    "page": (lambda p: p.write_bytes(b"<!DOCTYPE html><html>"), "is a web page"),
     "cut": (lambda p: p.write_bytes(p.read_bytes()[:800]), "is cut short"),
 }
 
@@ -234,8 +238,11 @@ def test_check_data_counts_speakers_and_digits(made, own):
     counts = {row.label: (row.published, row.listed, row.whole) for row in report.rows}
     assert not report.ok and counts["theo"] == (500, 499, 498)
     assert counts["digit 4"] == (300, 299, 298) and counts["george"] == (500, 500, 500)
-    assert report.missing == (f"{own / '4_theo_0.wav'} is missing",)
-    assert report.broken[0].startswith(f"{own / '4_theo_1.wav'} ") and len(report.broken) == 1
+    assert report.missing == (
+        Fault("4_theo_0", "recordings", f"{own / '4_theo_0.wav'} is missing"),
+    )
+    (broken,) = report.broken
+    assert broken.id == "4_theo_1" and broken.reason.startswith(f"{own / '4_theo_1.wav'} is empty")
     assert f"To do: get the recordings: {GET}" in str(report)
 
 

@@ -64,6 +64,8 @@ class Clips(FromFiles):
     DI-MML's loaders re-seed for every clip, so that training and evaluation show the same frames
     of all clips of one length; no option repeats that.
 
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`.
+
     Raises `FileNotFoundError` for a root, list, folder or file that is missing; `ValueError`, with
     file and line, for a list or a file that is wrong, and for an option that is not known.
     """
@@ -97,8 +99,7 @@ class Clips(FromFiles):
         self._side = None if crops == "released" else size * 8 // 7
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        self._entries = list(entries)
-        self._ending = _ending(self._sounds, self._entries[:20])
+        self._ending = _ending(self._sounds, entries[:20])
         self._keep(entries, cache, self._recipe())
         self._frames_of: dict[int, list[str]] = {}
 
@@ -147,8 +148,11 @@ class Clips(FromFiles):
 
     def files(self, index: int) -> dict[str, Path]:
         """Where a clip's sound (a file) and frames (a folder) belong, there or not."""
-        entry = self._entries[index]
-        return {"audio": Path(self._sound(entry)), "visual": self._pictures / entry.id}
+        sound, frames = self._needs(self._entries[index])
+        return {"audio": sound, "visual": frames}
+
+    def _needs(self, entry: Entry) -> list[Path]:
+        return [Path(self._sound(entry)), self._pictures / entry.id]
 
     def sources(self, index: int) -> list[Path]:
         """The files that a clip is made of: its sound, its frames' folder, and each frame."""

@@ -5,14 +5,21 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from mmlib.data.reading.damage import no_file
+
 PICTURES = (".jpg", ".jpeg", ".png")
+
+
+class NoList(FileNotFoundError):
+    """A list of the data set is missing."""
 
 
 def file_of(path: str | Path, what: str) -> Path:
     """`path`, if it is a file; otherwise a `FileNotFoundError` that says what to do."""
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; {what}")
+    wrong = no_file(path)
+    if wrong:
+        raise FileNotFoundError(f"{path} {wrong}; {what}")
     return path
 
 
@@ -39,7 +46,7 @@ def first_file(folder: Path, *names: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise FileNotFoundError(
+    raise NoList(
         f"{folder} holds no list {' or '.join(names)}; put it there, or give its folder as lists="
     )
 

@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mmlib.data.reading.damage import MOST_PIXELS, STREAMED, refusal_of
 from mmlib.data.reading.folders import file_of
 
 RATES = (4_000, 192_000)  # sample rates in Hz that a recording may have
 RESAMPLER = "soxr_hq"
-MOST_PIXELS = 50_000_000
-STREAMED = 0x7FFFF000  # a wav written to a pipe declares about this size, or twice as much, or 0
 
 
 def read_sound(path: str | Path, sample_rate: int) -> Tensor:
@@ -49,8 +48,7 @@ def _recorded(path: str | Path) -> tuple[np.ndarray, int]:
             missing = _missing_bytes(file.extra_info)
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
     except (RuntimeError, MemoryError, TypeError, ValueError) as error:
-        what = f"no sound that can be read ({error})"
-        raise ValueError(f"{path} is {what}; extract it again") from error
+        raise _unreadable(path, "a sound", "extract it again", error) from error
     if missing:
         raise ValueError(f"{path} is cut short by {missing:,} bytes; extract it again")
     if not len(samples):
@@ -72,6 +70,12 @@ def resampled(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     found = torch.from_numpy(soxr.resample(waveform.numpy(), rate, sample_rate, quality=RESAMPLER))
     # the ratio first: librosa's rounding decides whether there is one sample more
     return F.pad(found, (0, math.ceil(len(waveform) * (sample_rate / rate)) - len(found)))
+
+
+def _unreadable(path: Path, what: str, remedy: str, error: Exception) -> ValueError:
+    """What a file is that its reader refused: a known kind of damage, or what the reader said."""
+    said = f"{path} is no {what.partition(' ')[2]} that can be read ({error}); {remedy}"
+    return ValueError(refusal_of(path, what) or said)
 
 
 def _missing_bytes(log: str) -> int:
@@ -98,8 +102,7 @@ def read_image(path: str | Path, size: int | tuple[int, int] | None = None) -> T
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
             pixels = torch.from_numpy(np.array(_as_rgb(image))).permute(2, 0, 1)  # (3, H, W)
     except Exception as error:  # PIL does not say what a broken file raises; its readers differ
-        what = f"no picture that can be read ({error})"
-        raise ValueError(f"{path} is {what}; extract it again") from error
+        raise _unreadable(path, "a picture", "extract it again", error) from error
     size = (size, size) if isinstance(size, int) else size
     if size is None or pixels.shape[1:] == size:
         return pixels
@@ -131,7 +134,7 @@ def read_array(path: str | Path, shape: tuple[int, ...] | None = None) -> Tensor
             array = torch.as_tensor(np.array(array) if isinstance(array, np.memmap) else array)
             array = array.float()
     except Exception as error:  # a broken pickle may raise anything
-        raise ValueError(f"{path} is no array that can be read ({error}); make it again") from error
+        raise _unreadable(path, "an array", "make it again", error) from error
     if shape not in (None, found):
         raise ValueError(f"{path} has shape {found}; expected {shape}")
     if not torch.isfinite(array).all():

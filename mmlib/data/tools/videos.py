@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from mmlib.data.reading.cache import NO_SPACE
+from mmlib.data.reading.damage import refusal_of
 from mmlib.data.reading.folders import PICTURES
 
 SLACK = 1e-3  # seconds: times in a container are rounded
@@ -61,15 +62,9 @@ def make_lacking(clip: Clip) -> str:
 
 
 def _reason(video: Path, error: Exception) -> str:
-    try:
-        with video.open("rb") as file:
-            begin = file.read(40)
-    except OSError as missing:
-        return f"{video} cannot be opened: {missing.strerror}"
-    if not begin:
-        return f"{video} is empty"
-    if begin.startswith(b"version https://git-lfs"):
-        return f"{video} is a pointer of git-lfs, no video; run git lfs pull"
+    refusal = refusal_of(video, "a video")
+    if refusal:
+        return refusal
     said = error.strerror if isinstance(error, import_av().FFmpegError) else error
     return f"{video} cannot be used: {said}"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from mmlib.data.reading.voices import GET, SPEAKERS, TAKES, read_word, recordings_of
-from mmlib.data.tools.report import Report, Row
+from mmlib.data.tools.report import Fault, Report, Row
 
 GROUP = ("recordings",)
 
@@ -29,15 +29,19 @@ def check_voices(root: Path, progress: bool = True) -> Report:
         name="av-digits",
         root=Path(root),
         classes=(len({_names(path)[1] for path in there}), 10),
+        part=None,
         rows=tuple(_rows(there, broken)),
         problems=(),
-        missing=tuple(f"{path} is missing" for path in missing),
-        broken=tuple(broken.values()),
+        missing=tuple(Fault(path.stem, GROUP[0], f"{path} is missing") for path in missing),
+        broken=tuple(Fault(path.stem, GROUP[0], text) for path, text in broken.items()),
         silent=(),
+        leaks=(),
         opened=len(there),
         samples=len(there),
-        advice=(f"get the recordings: {GET}",) if missing or broken else (),
+        kept={},
+        drop=False,
         strict=True,
+        advice=(f"get the recordings: {GET}",) if missing or broken else (),
     )
 
 

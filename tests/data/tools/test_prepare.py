@@ -371,8 +371,11 @@ def test_broken_videos_stand_in_the_report_and_stop_nothing(cremad):
     broken = {
         "empty.flv": (b"", "is empty"),
         "noise.flv": (np.random.default_rng(0).bytes(5000), "Invalid data found"),
-        "pointer.flv": (b"version https://git-lfs.github.com/spec/v1\noid", "run git lfs pull"),
-        "cut.mp4": (good.read_bytes()[: size // 2], "Invalid data found"),
+        "pointer.flv": (
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "is a pointer of git-lfs, not a video",
+        ),
+        "cut.mp4": (good.read_bytes()[: size // 2], "is cut short by"),
         "cut.flv": (flash.read_bytes()[: flash.stat().st_size // 2], "breaks off after"),
     }
     for name, (made, _) in broken.items():
