@@ -30,7 +30,7 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
     kind = DATA[one_of("--data", arguments.data, list(DATA))]
     options = settings["data_options"]
     if arguments.data == "av-digits":
-        known = ("size",)
+        known = ("size", "deal")
     else:
         known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
         if arguments.root is None:
@@ -38,7 +38,8 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
     known_names("--data-options", options, known, arguments.data)
     check_kinds(kind.__init__, options)
     if arguments.data == "av-digits":
-        return kind(split, settings["scenario"], seed=settings["seed"], **options)
+        own = {"seed": settings["seed"], "voices": arguments.root}
+        return kind(split, settings["scenario"], **own, **options)
     if settings["text_model"]:
         if "tokenizer" not in known:
             raise ValueError(f"--text-model is for data with text; {arguments.data} has none")

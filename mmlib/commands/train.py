@@ -152,6 +152,7 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     names = ("data", "method", "seed", "precision", "pretrained", "text_model")
     settings = {name: getattr(arguments, name) for name in names} | {
         "scenario": None if real else arguments.scenario,
+        "voices": None if real or arguments.root is None else "human",
         "epochs": given.get("epochs", base.epochs),
         "batch_size": given.get("batch_size", base.batch_size),
         "options": base.options | dict(arguments.options) | flags,

@@ -21,6 +21,7 @@ from mmlib.data.tools.leaks import leaks_of
 from mmlib.data.tools.published import KNOWN, Known, numbers_of
 from mmlib.data.tools.report import SHOWN, Fault, Report
 from mmlib.data.tools.table import Row
+from mmlib.data.tools.voices import check_voices
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
 
@@ -38,12 +39,16 @@ def check_data(
     That every file is there and not empty is checked for all samples; 20 of a split are read, or
     all with `thorough`, which also tells the silent sounds among them. With `expected=False`, for a
     sample tree, counts may differ from the published ones. `options` are those of the data set, by
-    name; with `missing="drop"` a missing file is no fault. Nothing is cached or changed.
+    name; with `missing="drop"` a missing file is no fault. Of the human voices of AV-Digits all are
+    read, and none may lack. Nothing is cached or changed.
 
-    Raises `ValueError` for an unknown name or option and `FileNotFoundError` for a missing root;
-    all else that is wrong stands in the report.
+    Raises `ValueError` for an unknown name or option and `FileNotFoundError` for a missing root,
+    or one without any voice; all else that is wrong stands in the report.
     """
-    known = KNOWN[one_of("name", name, tuple(KNOWN))]
+    if one_of("name", name, (*KNOWN, "av-digits")) == "av-digits":
+        known_names("--data-options", options or {}, ("size", "deal"), name)
+        return check_voices(Path(root), progress)
+    known = KNOWN[name]
     root = folder_of(root, f"the root of {name}")
     options = _checked(name, known.kind, dict(options or {}))
     splits, problems = _open(known.kind, root, known.options | options | {"missing": "error"})
