@@ -475,7 +475,7 @@ def test_sigterm_leaves_at_once(stopped):
     [
         (["--pretrained"], "--pretrained is for ResNet-18; av-digits has no use for one"),
         (["--text-model", "bert"], "--text-model is for data with text; av-digits has none"),
-        (["--data", "cremad", "--root", ".", "--scenario", "flipped"], "--scenario is of av-dig"),
+        (["--data", "toy", "--root", ".", "--scenario", "flipped"], "--scenario is of av-dig"),
     ],
 )
 def test_a_flag_that_would_change_nothing_is_refused(words, sentence, tmp_path, capsys):
