@@ -56,6 +56,9 @@ class Pairs(argparse.Action):
         setattr(namespace, self.dest, found)
 
 
+PAIRS = {"type": pair, "action": Pairs, "nargs": "+", "default": [], "metavar": "NAME=VALUE"}
+
+
 def add_train(commands) -> None:
     """The arguments of `train`."""
     parser = commands.add_parser("train", help="train a method on a data set")
@@ -71,9 +74,8 @@ def add_train(commands) -> None:
     add("--batch-size", type=int, help="of all processes together; 64, or the preset's")
     add("--lr", type=float, help="the method's own on av-digits, else 0.001, or the preset's")
     add("--accumulate", type=int, help="go through a batch in that many parts")
-    pairs = {"type": pair, "action": Pairs, "nargs": "+", "default": [], "metavar": "NAME=VALUE"}
-    add("--options", **pairs, help="of the method, such as alpha=0.5 noise=False")
-    add("--data-options", **pairs, help="of the data set, such as cache=None")
+    add("--options", **PAIRS, help="of the method, such as alpha=0.5 noise=False")
+    add("--data-options", **PAIRS, help="of the data set, such as cache=None")
     add("--pretrained", action="store_true", help="start ResNet-18 from ImageNet (downloads)")
     add("--text-model", type=word, help="folder of a Hugging Face text model, not the course's own")
     add("--seed", type=int, default=0)
@@ -101,6 +103,9 @@ def parser() -> argparse.ArgumentParser:
     add_train(commands)
     check = add_data(commands, "check-data", "hold a data set against what should be in it")
     check.add_argument("--thorough", action="store_true", help="open every file")
+    check.add_argument("--data-options", **PAIRS, help="of the data set, as train takes them")
+    ids = "write all missing and broken ids there: id, split, which, why"
+    check.add_argument("--write-missing", type=folder, metavar="FILE", help=ids)
     check.add_argument("--sample", action="store_true", help="do not expect the published counts")
     prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos")
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
@@ -136,9 +141,16 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.command == "check-data":
         from mmlib.data.tools.check import check_data
 
-        options = {"thorough": arguments.thorough, "expected": not arguments.sample}
-        report = check_data(arguments.name, arguments.root, **options)
+        report = check_data(
+            arguments.name,
+            arguments.root,
+            thorough=arguments.thorough,
+            expected=not arguments.sample,
+            options=dict(arguments.data_options),
+        )
         print(report)
+        if arguments.write_missing:
+            print(report.write_faults(arguments.write_missing))
         return 0 if report.ok else 1
     elif arguments.command == "prepare":
         from mmlib.data.tools.prepare import prepare

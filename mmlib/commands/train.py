@@ -49,6 +49,7 @@ def train(arguments: argparse.Namespace) -> None:
         torch.backends.cudnn.benchmark = device.type == "cuda"
         tell_threads(arguments, device)
         splits = {split: open_data(arguments, settings, split) for split in SPLITS}
+        settings |= count_dropped(splits)
 
         def make() -> Method:
             made = build(arguments, settings, splits["train"], device)
@@ -157,6 +158,16 @@ def settings_of(arguments: argparse.Namespace) -> dict:
         "data_options": base.data | dict(arguments.data_options),
     }
     return json.loads(json.dumps(settings))  # as it is read back
+
+
+def count_dropped(splits: dict) -> dict[str, str]:
+    """Of data opened with `missing="drop"` how many samples are kept, for the settings; told."""
+    found = {split: getattr(data, "dropped", None) for split, data in splits.items()}
+    found = {split: dropped for split, dropped in found.items() if dropped}
+    for split, dropped in found.items():
+        if rank() == 0:
+            print(f"mmlib: {split}: {dropped}", file=sys.stderr)
+    return {f"samples of {s}": f"{d.kept} of {d.listed}" for s, d in found.items()}
 
 
 def check_vocabulary(out: Path, dataset, resume: bool) -> None:
