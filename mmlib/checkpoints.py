@@ -152,7 +152,7 @@ def _check_run(path: str | Path, saved: Mapping, now: Mapping) -> None:
         if name in LONG:
             what, again = f"other {name}", f"the {name} of before"
         else:
-            short = name.split()[-1]
+            short = name.removeprefix("fit's ")
             what, again = f"{name} {saved[name]!r}, not {value!r}", f"{short}={saved[name]!r}"
         raise ValueError(f"{path} is of a run with {what}; give another path, or {again}")
 
