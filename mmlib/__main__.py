@@ -1,7 +1,7 @@
 """Command line: train a method, check or prepare a data set, make the course's tables.
 
-`torchrun --nproc-per-node=4 -m mmlib train ...` trains on four GPUs, and with `--nnodes` on several
-machines, which share the folders `--root` and `--out`.
+`torchrun --standalone --nproc-per-node=4 -m mmlib train ...` trains on four GPUs; on several
+machines, which share the folders `--root` and `--out`, by `--nnodes` instead of `--standalone`.
 """
 
 import argparse

@@ -6,9 +6,10 @@ to, what the model gets; several threads may call them at a time. `draws` are `D
 numbers a sample; `None` means evaluation.
 """
 
+import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
@@ -204,6 +205,39 @@ def ahead(function: Callable, arguments: Iterable, threads: int = READERS) -> It
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def fingerprint(dataset) -> str:
+    """A digest of what a data set holds: its targets and its `inputs` or, if it is read as it is
+    needed, the `ids` of its samples where it has them. Equal in every process and on every machine.
+    """
+    content = {"size": len(dataset), "target": dataset.target}
+    for name in ("inputs", "ids"):
+        if hasattr(dataset, name):
+            return digest(content | {name: getattr(dataset, name)})
+    return digest(content)
+
+
+def digest(content) -> str:
+    """A digest of tensors, numbers, texts, lists and dicts of them, wherever the tensors lie."""
+    found = hashlib.blake2b(digest_size=16)
+    _feed(found, content)
+    return found.hexdigest()
+
+
+def _feed(found, content) -> None:
+    if isinstance(content, Tensor):
+        x = content.detach().cpu().contiguous()
+        found.update(f"{x.dtype} {tuple(x.shape)} ".encode())
+        found.update(x.flatten().view(torch.uint8).numpy() if x.numel() else b"")
+    elif isinstance(content, Mapping):
+        _feed(found, sorted(content.items(), key=lambda pair: repr(pair[0])))
+    elif isinstance(content, (list, tuple)):
+        found.update(f"{len(content)} ".encode())
+        for part in content:
+            _feed(found, part)
+    else:
+        found.update(f"{content!r} ".encode())
 
 
 def at_once(dataset) -> int:

@@ -149,17 +149,19 @@ def _check_modalities(model: nn.Module, dataset) -> None:
 
 
 def _check_last_batch(model: nn.Module, dataset, batch_size: int, device) -> None:
-    """Raise where the last batch leaves a process one sample, and an encoder cannot take it."""
+    """Raise where the last batch has one sample, and an encoder cannot take it.
+
+    The processes of `torchrun` share batch normalisation, so there each may have one.
+    """
 
     def last(size: int) -> int:
-        used = len(dataset) - len(dataset) % world_size()
-        return (used % size or min(size, used)) // world_size()
+        return len(dataset) % size or min(size, len(dataset))
 
-    if last(batch_size) != 1 or not hasattr(model, "encoders"):
+    if world_size() > 1 or last(batch_size) != 1 or not hasattr(model, "encoders"):
         return
     refusing = _refusing_one(model, dataset, device)
     if refusing is not None:
-        more = range(batch_size + world_size(), len(dataset) + batch_size + 1, world_size())
+        more = range(batch_size + 1, len(dataset) + batch_size + 1)
         better = next((f"batch_size {size}" for size in more if last(size) > 1), "more samples")
         raise ValueError(
             f"batch_size is {batch_size}, which leaves a batch with one of {len(dataset)} samples, "

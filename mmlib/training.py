@@ -15,11 +15,19 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmlib.agreement import all_or_none, bring_together, stay_together
 from mmlib.arguments import one_of
 from mmlib.batches import DRAWS, Inputs, loaded, reading
 from mmlib.checkpoints import open_checkpoint, save_epoch
 from mmlib.devices import seeded
-from mmlib.parallel import mean_over_processes, own_rows, rank, sum_over_processes, world_size
+from mmlib.parallel import (
+    mean_over_processes,
+    own_rows,
+    rank,
+    start_processes,
+    sum_over_processes,
+    world_size,
+)
 from mmlib.preconditions import check_finite, check_run, diverging
 
 
@@ -39,7 +47,10 @@ class Method(Protocol):
     """What the loop asks of a method. Any class with these members is one; nobody inherits.
 
     A method holds its model and its optimiser. `plan` may also do what comes once an epoch: set
-    the learning rate, valuate the samples, add a classifier, start a second stage.
+    the learning rate, valuate the samples, add a classifier, start a second stage. Under `torchrun`
+    `fit` does the rest, but only `step` can call `average_gradients(model)` between backward and
+    the update, `mmlib.parallel` has what a formula over the whole batch needs, and `fit` looks
+    after every epoch whether the processes hold the same weights.
     """
 
     model: nn.Module
@@ -87,17 +98,27 @@ def fit(
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
     weights that an undisturbed run reaches. Of the entry `best` of the rows the state with the
     largest is kept too, in `best.pt` beside it. `after_epoch(history)` ends the training where it
-    returns True. Under `torchrun` each process takes its share of every batch and the first one
-    saves; visits that do not come out even over the processes, fewer than these, are left out.
+    returns True.
+
+    Under `torchrun` each process gives the same arguments and takes its share of every batch;
+    visits that do not come out even over the processes, fewer than these, are left out. The group
+    is joined, weights and state are those of the first process, batch normalisation is shared, and
+    what else differs between processes is refused, a checkpoint that not all of them see, too. The
+    first one saves.
 
     `epochs` is what the method was made for; `after_epoch` stops earlier.
 
     Raises `ValueError` for a method, data or numbers that `mmlib.preconditions` refuses, for a loss
-    or a weight that is not finite, before the epoch is saved, and for a `best` that no row has;
-    `FileExistsError` for a checkpoint that is there when `resume` is off.
+    or a weight that is not finite, before the epoch is saved, for a `best` that no row has,
+    processes that differ at the start or after an epoch, and a checkpoint that several tasks
+    without `torchrun` would write; `FileExistsError` for one that is there when `resume` is off.
     """
-    check_run(method, dataset, epochs, batch_size, seed, device)
-    history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
+    start_processes(writes=checkpoint)
+    with all_or_none():
+        check_run(method, dataset, epochs, batch_size, seed, device)
+        history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
+    alike = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    bring_together(method, dataset, history, device, **alike)
     generator = torch.Generator()
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
@@ -118,6 +139,7 @@ def fit(
             check_finite(row, method.model, epoch)
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
+            stay_together(method)
             history.append(row | (evaluate(method) if evaluate else {}))
             if checkpoint and rank() == 0:
                 save_epoch(Path(checkpoint), method, history, best)

@@ -9,7 +9,17 @@ import pytest
 import torch
 
 import toys
-from mmlib.batches import DRAWS, _Processes, ahead, batches, loaded, parts_of, reading
+from mmlib.batches import (
+    DRAWS,
+    _Processes,
+    ahead,
+    batches,
+    digest,
+    fingerprint,
+    loaded,
+    parts_of,
+    reading,
+)
 from toys import reading_threads, rows
 
 
@@ -114,3 +124,37 @@ def test_an_error_in_a_process_comes_as_it_is():
     processes = _Processes(data, 1)
     with pytest.raises(ValueError, match=r"^clip7.wav holds no samples; delete it$"):
         list(loaded(data, [torch.arange(4)], "cpu", None, processes.read))
+
+
+def test_a_fingerprint_is_that_of_the_content():
+    one = fingerprint(rows())
+    assert one == fingerprint(rows()) and one != fingerprint(rows(39))
+    for change in (
+        lambda data: data.target.__setitem__(3, 4),
+        lambda data: data.inputs["rear"].__setitem__((7, 2), 9.0),
+        lambda data: data.inputs.pop("rear"),
+        lambda data: data.inputs.update(rear=data.inputs["rear"].double()),
+    ):
+        data = rows()
+        data.target[3], data.inputs["rear"][7, 2] = 0, 1.0
+        before = fingerprint(data)
+        change(data)
+        assert fingerprint(data) != before
+    data, other = toys.Lazy(".", "train"), toys.Lazy(".", "train")
+    other.ids = ("another", *other.ids[1:])
+    assert fingerprint(data) == fingerprint(toys.Lazy(".", "train")) != fingerprint(other)
+    assert data.reads == 0
+    bare = torch.utils.data.TensorDataset(torch.zeros(3))
+    bare.target = torch.arange(3)
+    assert fingerprint(bare)
+
+
+def test_a_digest_goes_by_values():
+    state = {"b": [1, 2.5, None], "a": {"x": torch.arange(6).view(2, 3), 0: ("s", True)}}
+    same = {"a": {0: ["s", True], "x": torch.arange(6).view(2, 3)}, "b": (1, 2.5, None)}
+    assert digest(state) == digest(same)
+    transposed = {"x": torch.arange(6).view(3, 2).T}, {"x": torch.arange(6).view(3, 2).T.clone()}
+    assert digest(transposed[0]) == digest(transposed[1])
+    assert len({digest(x) for x in (1, 1.0, "1", [1], [[1]], {"1": 1}, torch.tensor(1))}) == 7
+    assert digest(torch.empty(0, 3)) != digest(torch.empty(3, 0))
+    assert digest(torch.tensor([1.5], dtype=torch.bfloat16)) != digest(torch.tensor([1.5]))

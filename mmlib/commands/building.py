@@ -11,7 +11,6 @@ from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
 from mmlib.devices import seeded, use_channels_last, use_compiled, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
 from mmlib.methods import NAMED, make_method
-from mmlib.parallel import share_batch_norm
 from mmlib.training import Method
 
 
@@ -60,7 +59,6 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
     with seeded(settings["seed"]):
         encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
     for m, encoder in encoders.items():
-        encoder = share_batch_norm(encoder, device)
         if device.type == "cuda":
             encoder = use_channels_last(encoder)
         encoders[m] = use_precision(encoder, settings["precision"], device)

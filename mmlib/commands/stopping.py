@@ -4,7 +4,7 @@ import os
 import signal
 from contextlib import contextmanager
 
-from mmlib.parallel import rank, stop_processes
+from mmlib.parallel import TORCHRUN_GONE, rank, stop_processes
 
 
 @contextmanager
@@ -12,7 +12,8 @@ def stopping_cleanly():
     """SIGTERM, which `torchrun` and schedulers send before they kill, ends the run as Ctrl-C does.
 
     It does not wait for the epoch: the state of the last whole one is there already. Of several
-    processes the first one tells it. All leave their group at the end.
+    processes the first one tells it. All leave their group at the end. A `torchrun` that was killed
+    sends nothing, and each process sees it by itself.
     """
     asked = []
 
@@ -26,7 +27,7 @@ def stopping_cleanly():
         yield
     except (KeyboardInterrupt, RuntimeError) as error:
         # a process that waits for one that has left already ends with a RuntimeError
-        if not asked and isinstance(error, RuntimeError):
+        if isinstance(error, RuntimeError) and not (asked or TORCHRUN_GONE.is_set()):
             raise
         if rank() > 0:
             raise SystemExit(130) from None

@@ -40,7 +40,7 @@ from mmlib.training import Method, fit
 
 def train(arguments: argparse.Namespace) -> None:
     """Train a method on a data set as the command line says; see the module."""
-    start_processes()
+    start_processes(writes=arguments.out)
     with stopping_cleanly():
         settings = settings_of(arguments)
         device = pick_device(arguments.device)

@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.mark.slow
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(re.findall(r"^(?!from|$)", code, re.MULTILINE)) <= 10
     monkeypatch.chdir(tmp_path)
     scope = {}
@@ -34,7 +34,7 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_the_example_prints_the_same_again(tmp_path, monkeypatch, capsys):
     """Here and in a fresh process, for an epoch of few samples."""
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     short = code.replace("epochs=15", "epochs=1").replace('("train")', '("train", size=320)')
     assert short.count("epochs=1,") + short.count("epochs=1)") == 2 and short.count("size=") == 2
     for name in ("here", "fresh"):
@@ -51,7 +51,7 @@ def test_the_example_prints_the_same_again(tmp_path, monkeypatch, capsys):
 def test_a_pytorch_data_set_takes_the_place_of_the_examples(tmp_path, monkeypatch, capsys):
     """What the example prints with the data in memory, it prints with the same data by items."""
     (wrap,) = re.findall(r"```py\n(.*?)```", README, re.DOTALL)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     code = code.replace("epochs=15", "epochs=1").replace('("train")', '("train", size=320)')
     code = code.replace('("val")', '("val", size=64)')
     their = "from toys import Pairs\ntheir_train, their_val = Pairs(train), Pairs(val)\n"

@@ -1,18 +1,23 @@
 """What each process of the torchrun in test_parallel.py does: train the methods, save what came,
 then run the command line.
 
-torchrun --nproc-per-node 2 parallel_worker.py FOLDER
+torchrun --standalone --nproc-per-node=2 parallel_worker.py FOLDER
 """
 
 import sys
+from pathlib import Path
 
 import torch
+from torch import nn
 
 import mmlib.data
+import toys
 from mmlib.__main__ import main
+from mmlib.checkpoints import save_checkpoint
 from mmlib.commands.report import predictions
 from mmlib.devices import seeded
 from mmlib.fusion import ConcatFusion
+from mmlib.methods import make_method
 from mmlib.parallel import (
     average_gradients,
     mean_over_processes,
@@ -35,7 +40,7 @@ def trained(name):
     """`losses` of each step, a row an epoch in `history`, `weights`; 12 steps or more, augmented,
     in a network with batch normalisation."""
     data = Lazy(".", "train")
-    method = make(name, data, change=share_batch_norm, lr=0.02)
+    method = make(name, data, lr=0.02)
     losses, step = [], method.step
 
     def watched(*batch):
@@ -110,13 +115,144 @@ def judged():
     return found
 
 
-def odd_batch():
-    """What the loop says of a batch that two processes cannot share."""
+class Norms(nn.Module):
+    """An encoder with batch normalisation of every kind, one without weights, one with a mean over
+    all steps."""
+
+    features = 16
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.before = nn.Sequential(nn.BatchNorm3d(1), nn.Flatten(1, 2))
+        self.convolution = nn.Sequential(
+            nn.Conv2d(1, width, 3, stride=2), nn.BatchNorm2d(width, momentum=None), nn.ReLU()
+        )
+        self.after = nn.Sequential(nn.Linear(width * 49, 16), nn.BatchNorm1d(16, affine=False))
+
+    def forward(self, x):
+        x = self.convolution(self.before(x.unsqueeze(1)))
+        return self.after(x.flatten(1))
+
+
+def unseeded(checkpoint=None, epochs=3):
+    """Weights after training from the first process's start: all others have their own."""
     data = Lazy(".", "train")
+    torch.manual_seed(rank())
+    encoders = {m: Norms() for m in data.modalities}
+    before = [(layer, *layer.parameters(False)) for x in encoders.values() for layer in x.modules()]
+    method = make_method("joint", encoders, 5, epochs, seed=rank(), lr=0.02)
+    fit(method, data, epochs, 8, progress=False, checkpoint=checkpoint, resume=True)
+    now = [(layer, *layer.parameters(False)) for x in encoders.values() for layer in x.modules()]
+    same = all(x is y for then, found in zip(before, now) for x, y in zip(then, found, strict=True))
+    return {"weights": weights(method), "kept": same}
+
+
+class Own:
+    """A method of one's own: it averages the gradients, or forgets to; its state may lack things.
+
+    `layer` stands beside its model; `noise` adds a running mean of its own to that.
+    """
+
+    def __init__(self, averages=True, noise=False, whole=True):
+        self.model = ConcatFusion({m: toys.Flat() for m in Lazy.modalities}, 5)
+        self.layer = nn.Linear(5, 5)
+        self.layer.register_buffer("mean", torch.zeros(()))
+        both = [*self.model.parameters(), *self.layer.parameters()]
+        self.optimizer = torch.optim.SGD(both, 0.05, 0.9)
+        self.averages, self.noise, self.whole = averages, noise, whole
+
+    def plan(self, epoch):
+        return None
+
+    def step(self, inputs, target, index, keep=None):
+        loss = nn.functional.cross_entropy(self.layer(self.model(inputs)["fused"]), target)
+        self.optimizer.zero_grad()
+        loss.backward()
+        for module in (self.model, self.layer) if self.averages else ():
+            average_gradients(module)
+        self.optimizer.step()
+        if self.noise:
+            self.layer.mean += loss.detach()
+        return {"loss": loss.detach()}
+
+    def predict(self, inputs):
+        return self.model(inputs)
+
+    def state_dict(self):
+        parts = {"optimizer": self.optimizer, "model": self.model, "layer": self.layer}
+        return {name: parts[name].state_dict() for name in list(parts)[: None if self.whole else 2]}
+
+    def load_state_dict(self, state):
+        for name, part in state.items():
+            getattr(self, name).load_state_dict(part)
+
+
+def own(**options):
+    """The weights of `Own`, from the first process's start."""
+    torch.manual_seed(rank())
+    method = Own(**options)
+    fit(method, Lazy(".", "train"), 2, 8, progress=False)
+    return torch.cat([weights(method), *(p.detach().flatten() for p in method.layer.parameters())])
+
+
+def said(run, *arguments, **options):
+    """The kind and the sentence of the error that this ends with."""
     try:
-        fit(make("joint", data), data, epochs=4, batch_size=7, progress=False)
-    except ValueError as error:
-        return str(error)
+        run(*arguments, **options)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def fitted(name="joint", data=None, epochs=1, width=4, checkpoint=None, resume=False, **options):
+    """`fit` with what may differ between processes."""
+    data = data or Lazy(".", "train")
+    options = {"lr": 0.02} | options
+    made = {"epochs": int(epochs), "lr": options.pop("lr"), "encoder": lambda: Norms(width)}
+    method = make(name, data, **made)
+    settings = {"batch_size": 8, "progress": False, "checkpoint": checkpoint, "resume": resume}
+    fit(method, data, epochs, **settings | options)
+
+
+class OwnNorm(nn.BatchNorm2d):
+    """Batch normalisation with a computation of its own."""
+
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+def faults(folder):
+    """What is said in each case in which something is not the same in both processes."""
+    data, second = Lazy(".", "train"), rank() == 1
+    half, other = Lazy(".", "train", size=20), Lazy(".", "train")
+    other.target = other.target.flip(0)
+    in_memory = toys.whole(data)
+    in_memory.inputs["audio"] = in_memory.inputs["audio"] + rank()
+    mine = folder / ("none" if second else "some") / "checkpoint.pt"
+    found = {
+        "odd batch": said(fitted, batch_size=7),
+        "epochs": said(fitted, epochs=1 + second),
+        "batch_size": said(fitted, batch_size=4 + 4 * second),
+        "seed": said(fitted, seed=rank()),
+        "method": said(fitted, "ensemble" if second else "joint"),
+        "half": said(fitted, data=half if second else data),
+        "targets": said(fitted, data=other if second else data),
+        "inputs": said(fitted, data=in_memory),
+        "width": said(fitted, width=4 + second),
+        "lr": said(fitted, lr=0.02 + 0.01 * second),
+        "one cannot": said(fitted, epochs=1.5 if second else 1),
+        "forgotten": said(own, averages=False),
+        "statistic": said(own, noise=True),
+        "state": said(own, whole=False),
+        "own norm": said(share_batch_norm, nn.Sequential(OwnNorm(3))),
+        "first": said(fitted, checkpoint=mine),  # the second process sees no file of it
+        "one file": said(fitted, epochs=2, checkpoint=mine, resume=True),
+        "exists": said(fitted, epochs=2, checkpoint=mine),
+    }
+    if second:
+        unequal = make("joint", data, encoder=Norms)
+        mine.parent.mkdir(parents=True)
+        save_checkpoint(mine, unequal, [{"epoch": 1, "loss": 2.0}])
+    return found | {"other file": said(fitted, epochs=2, checkpoint=mine, resume=True)}
 
 
 def command(out):
@@ -145,6 +281,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     start_processes()
     found = {name: trained(name) for name in NAMES}
-    found |= {"pieces": pieces(), "judged": judged(), "odd batch": odd_batch()}
-    torch.save(found, f"{sys.argv[1]}/{rank()}.pt")
-    sys.exit(command(f"{sys.argv[1]}/command"))  # it leaves the group at its end
+    folder = Path(sys.argv[1])
+    found |= {"pieces": pieces(), "judged": judged(), "faults": faults(folder)}
+    found |= {"unseeded": unseeded(), "own": own()}
+    torch.save(found, folder / f"{rank()}.pt")
+    sys.exit(command(folder / "command"))  # it leaves the group at its end
