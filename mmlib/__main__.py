@@ -56,12 +56,15 @@ class Pairs(argparse.Action):
         setattr(namespace, self.dest, found)
 
 
+PAIRS = {"type": pair, "action": Pairs, "nargs": "+", "default": [], "metavar": "NAME=VALUE"}
+
+
 def add_train(commands) -> None:
     """The arguments of `train`."""
     parser = commands.add_parser("train", help="train a method on a data set")
     add = parser.add_argument
     add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
-    add("--root", type=folder, help="folder of the data set (av-digits needs none)")
+    add("--root", type=folder, help="folder of the data set; of av-digits: of human voices")
     add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
     methods = f"one of {' '.join(METHODS)}, or of the other controls in mmlib.methods.controls; "
     methods += "gap and cal are our reading of their papers' abstracts"
@@ -71,9 +74,8 @@ def add_train(commands) -> None:
     add("--batch-size", type=int, help="of all processes together; 64, or the preset's")
     add("--lr", type=float, help="the method's own on av-digits, else 0.001, or the preset's")
     add("--accumulate", type=int, help="go through a batch in that many parts")
-    pairs = {"type": pair, "action": Pairs, "nargs": "+", "default": [], "metavar": "NAME=VALUE"}
-    add("--options", **pairs, help="of the method, such as alpha=0.5 noise=False")
-    add("--data-options", **pairs, help="of the data set, such as cache=None")
+    add("--options", **PAIRS, help="of the method, such as alpha=0.5 noise=False")
+    add("--data-options", **PAIRS, help="of the data set, such as cache=None")
     add("--pretrained", action="store_true", help="start ResNet-18 from ImageNet (downloads)")
     add("--text-model", type=word, help="folder of a Hugging Face text model, not the course's own")
     add("--seed", type=int, default=0)
@@ -86,10 +88,10 @@ def add_train(commands) -> None:
     add("--quiet", action="store_true", help="no progress bar")
 
 
-def add_data(commands, command: str, text: str) -> argparse.ArgumentParser:
-    """A command on a data set's folder."""
+def add_data(commands, command: str, text: str, names: str) -> argparse.ArgumentParser:
+    """A command on the folder of one of these data sets."""
     parser = commands.add_parser(command, help=text)
-    parser.add_argument("name", metavar="NAME", help=f"one of {NAMES.split(' ', 1)[1]}")
+    parser.add_argument("name", metavar="NAME", help=f"one of {names}")
     parser.add_argument("root", metavar="ROOT", type=folder)
     return parser
 
@@ -99,13 +101,17 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog="python -m mmlib", description=__doc__.split("\n")[0])
     commands = main.add_subparsers(dest="command", required=True)
     add_train(commands)
-    check = add_data(commands, "check-data", "hold a data set against what should be in it")
+    real = NAMES.removeprefix("av-digits ")
+    check = add_data(commands, "check-data", "hold a data set against what should be in it", NAMES)
     check.add_argument("--thorough", action="store_true", help="open every file")
+    check.add_argument("--data-options", **PAIRS, help="of the data set, as train takes them")
+    ids = "write all missing and broken ids there: id, split, which, why"
+    check.add_argument("--write-missing", type=folder, metavar="FILE", help=ids)
     check.add_argument("--sample", action="store_true", help="do not expect the published counts")
-    prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos")
+    prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos", real)
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
     prepare.add_argument("--processes", type=int, help="by default one a usable core")
-    add_data(commands, "sample", "write a small made-up data set in the official layout")
+    add_data(commands, "sample", "write a small made-up data set in the official layout", real)
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
         tables.add_argument("--out", type=folder, default=Path("assets/results"))
@@ -136,9 +142,16 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.command == "check-data":
         from mmlib.data.tools.check import check_data
 
-        options = {"thorough": arguments.thorough, "expected": not arguments.sample}
-        report = check_data(arguments.name, arguments.root, **options)
+        report = check_data(
+            arguments.name,
+            arguments.root,
+            thorough=arguments.thorough,
+            expected=not arguments.sample,
+            options=dict(arguments.data_options),
+        )
         print(report)
+        if arguments.write_missing:
+            print(report.write_faults(arguments.write_missing))
         return 0 if report.ok else 1
     elif arguments.command == "prepare":
         from mmlib.data.tools.prepare import prepare
@@ -193,6 +206,9 @@ def main(words: list[str] | None = None) -> int:
 
     Whatever the encoding of the terminal or file, all is printed: what it cannot hold as an escape.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # as after `2>&-`; a file would get its number otherwise
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
     streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
     for stream in streams:
         stream.reconfigure(errors="backslashreplace")

@@ -7,8 +7,11 @@ with one sentence. In an ordinary run nothing here does anything.
 """
 
 import io
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -20,6 +23,7 @@ from mmlib.parallel import rank, share_batch_norm, world_size
 ADVICE = {
     "the data": "give every process the whole data set, fit takes its share",
     "the checkpoint": "give a path on a disk that all processes see, with one file",
+    "--out": "give a folder on a disk that all processes see",
 }
 
 
@@ -58,7 +62,7 @@ def bring_together(
     with all_or_none():
         share_batch_norm(whole, device)
         own = settings | {"the method": type(method).__name__}
-        own["the data"] = f"{len(dataset)} samples ({fingerprint(dataset)[:12]})"
+        own["the data"] = f"{len(dataset)} samples ({digest(fingerprint(dataset))[:12]})"
         saved = digest([method.state_dict(), history])[:12]
         own["the checkpoint"] = f"of {len(history)} epochs ({saved})" if history else "none"
         for name, x in whole.state_dict().items():
@@ -154,3 +158,24 @@ def _send(method) -> None:
         if rank() > 0:
             written = io.BytesIO(parcel[0])  # by this very script, so it may hold any object
             method.load_state_dict(torch.load(written, map_location="cpu", weights_only=False))
+
+
+def check_seen(name: str, folder: Path, patience: float = 3) -> None:
+    """Raise `ValueError` in all processes where one does not see the first one's folder.
+
+    A disk of the network may show a new file a moment later, for which it waits.
+    """
+    if world_size() == 1:
+        return
+    mark = folder / f".seen-{_gathered(secrets.token_hex(8))[0]}"
+    with all_or_none():
+        if rank() == 0:
+            mark.touch()
+    try:
+        end = time.monotonic() + patience
+        while not mark.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        _check_alike({name: str(folder) if mark.exists() else "another folder"})
+    finally:
+        if rank() == 0:
+            mark.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import ast
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -78,6 +78,13 @@ def one_of(name: str, value: Any, known: Sequence) -> Any:
     if value not in known:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(str, known))}")
     return value
+
+
+def known_names(flag: str, given: Iterable[str], known: Sequence[str], whose: str) -> None:
+    """Raises `ValueError` for a name that is not among those which `whose` takes."""
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{flag} has {name!r}; {whose} takes {', '.join(known)}")
 
 
 def switch(name: str, value: bool) -> bool:

@@ -207,15 +207,30 @@ def ahead(function: Callable, arguments: Iterable, threads: int = READERS) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def fingerprint(dataset) -> str:
-    """A digest of what a data set holds: its targets and its `inputs` or, if it is read as it is
-    needed, the `ids` of its samples where it has them. Equal in every process and on every machine.
+def fingerprint(dataset) -> dict[str, Any]:
+    """What tells a data set from another one, by name: whole numbers and texts.
+
+    `samples`, digests of the `targets` and, where there are some, of the `ids`, and for each
+    modality the kind and shape of a sample. Of inputs in memory two coarse numbers are added, which
+    stay the same on a processor or with threads that round otherwise.
     """
-    content = {"size": len(dataset), "target": dataset.target}
-    for name in ("inputs", "ids"):
-        if hasattr(dataset, name):
-            return digest(content | {name: getattr(dataset, name)})
-    return digest(content)
+    ids = {"ids": digest(list(dataset.ids))} if hasattr(dataset, "ids") else {}
+    targets = digest(torch.as_tensor(dataset.target).tolist())
+    readable = len(dataset) and any(hasattr(dataset, name) for name in ("inputs", "take"))
+    first = take(dataset, torch.tensor([0]))[0] if readable else {}
+    inputs = {m: f"{x.dtype} {tuple(x.shape[1:])}".removeprefix("torch.") for m, x in first.items()}
+    whole = getattr(dataset, "inputs", {})
+    inputs = {m: f"{kind} {_gist(whole[m])}" if whole else kind for m, kind in inputs.items()}
+    return {"samples": len(dataset), "targets": targets} | ids | {"inputs": inputs}
+
+
+def _gist(x: Tensor) -> str:
+    """The size of `x`, `(N, ...)`, and its likeness to a wave, both rounded."""
+    along = torch.arange(x[:1].numel()).double().cos()
+    parts = (part.detach().cpu().double().reshape(len(part), -1) for part in x.split(256))
+    rows = torch.cat([part @ along for part in parts])  # (N,)
+    across = torch.arange(len(x)).double().cos()
+    return f"{rows.norm():.3g} {torch.cosine_similarity(rows, across, 0):.3f}"
 
 
 def digest(content) -> str:

@@ -14,8 +14,10 @@ LOCK = ".mmlib-lock"  # stays in a folder, empty: it is held, not there or gone
 
 
 @contextmanager
-def taken(folder: str | Path, what: str) -> Iterator[None]:
+def taken(folder: str | Path, what: str, lock: str = LOCK) -> Iterator[None]:
     """Hold a folder, made if need be, for this process as long as the block lasts.
+
+    With another name of a `lock` not the folder is held, but what goes by that name in it.
 
     `what` is the work that is done in it, for the sentence that others get. A process that is
     killed holds nothing any more. Raises `FileExistsError` where another one holds the folder, and
@@ -23,9 +25,9 @@ def taken(folder: str | Path, what: str) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    held = FileLock(folder / lock, timeout=0)
     try:
-        lock.acquire()
+        held.acquire()
     except Timeout as error:
         raise FileExistsError(
             f"another {what} is at work in {folder}; wait until it has ended, or give another "
@@ -41,7 +43,7 @@ def taken(folder: str | Path, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        held.release()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from mmlib.agreement import all_or_none, bring_together, stay_together
 from mmlib.arguments import one_of
 from mmlib.batches import DRAWS, Inputs, loaded, reading
-from mmlib.checkpoints import open_checkpoint, save_epoch
+from mmlib.checkpoints import held, open_checkpoint, run_of, save_epoch
 from mmlib.devices import seeded
 from mmlib.parallel import (
     mean_over_processes,
@@ -96,9 +96,9 @@ def fit(
     A row holds `epoch` (from 1), `seconds` of training, `samples` visited and `looked_at` (see
     `Plan`), the means of what `step` logged, and what `evaluate(method)` returned. With
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
-    weights that an undisturbed run reaches. Of the entry `best` of the rows the state with the
-    largest is kept too, in `best.pt` beside it. `after_epoch(history)` ends the training where it
-    returns True.
+    weights that an undisturbed run reaches, and refuses one of another run, see `run_of`. Of the
+    entry `best` of the rows the state with the largest is kept too, in `a-best.pt` beside `a.pt`.
+    `after_epoch(history)` ends the training where it returns True.
 
     Under `torchrun` each process gives the same arguments and takes its share of every batch;
     visits that do not come out even over the processes, fewer than these, are left out. The group
@@ -109,20 +109,22 @@ def fit(
     `epochs` is what the method was made for; `after_epoch` stops earlier.
 
     Raises `ValueError` for a method, data or numbers that `mmlib.preconditions` refuses, for a loss
-    or a weight that is not finite, before the epoch is saved, for a `best` that no row has,
-    processes that differ at the start or after an epoch, and a checkpoint that several tasks
-    without `torchrun` would write; `FileExistsError` for one that is there when `resume` is off.
+    or a weight that is not finite, before the epoch is saved, for a `best` that no row has, a
+    checkpoint of another run, processes that differ at the start or after an epoch, and a
+    checkpoint that several tasks without `torchrun` would write; `FileExistsError` for one that is
+    there when `resume` is off, or that another run trains on.
     """
     start_processes(writes=checkpoint)
     with all_or_none():
         check_run(method, dataset, epochs, batch_size, seed, device)
-        history = open_checkpoint(checkpoint, resume, method) if checkpoint else []
+        run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
+        history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
     alike = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     bring_together(method, dataset, history, device, **alike)
     generator = torch.Generator()
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
-    with reading(dataset, device) as read:
+    with held(checkpoint), reading(dataset, device) as read:
         for epoch in range(len(history), epochs):
             started, logs = time.perf_counter(), []
             generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
@@ -142,7 +144,7 @@ def fit(
             stay_together(method)
             history.append(row | (evaluate(method) if evaluate else {}))
             if checkpoint and rank() == 0:
-                save_epoch(Path(checkpoint), method, history, best)
+                save_epoch(Path(checkpoint), method, history, best, run)
             bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
             bar.update()
             done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)

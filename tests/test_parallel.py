@@ -266,7 +266,7 @@ def test_tasks_without_torchrun_are_told(name, monkeypatch, tmp_path, capsys):
         fit(make("joint", data, 1, lr=0.02), data, checkpoint=tmp_path / "c.pt", **settings)
     assert main(["train", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.startswith("mmlib: 2 tasks were started that know nothing")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.pt", "b.pt"}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {"a.pt", "b.pt"}
 
 
 def test_a_group_of_one_that_a_cluster_names_is_an_ordinary_run(monkeypatch):

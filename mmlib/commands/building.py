@@ -6,7 +6,7 @@ import inspect
 import torch
 from torch import nn
 
-from mmlib.arguments import check_kinds, one_of
+from mmlib.arguments import check_kinds, known_names, one_of
 from mmlib.data.text import HuggingFaceEncoder, HuggingFaceTokenizer
 from mmlib.devices import seeded, use_channels_last, use_compiled, use_precision
 from mmlib.encoders import ResNet18, SmallCNN, TextEncoder
@@ -30,16 +30,16 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
     kind = DATA[one_of("--data", arguments.data, list(DATA))]
     options = settings["data_options"]
     if arguments.data == "av-digits":
-        known = ("size",)
+        known = ("size", "deal")
     else:
         known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
         if arguments.root is None:
             raise ValueError(f"--root is missing; give the folder of {arguments.data}")
-    for name in options:
-        one_of("--data-options", name, known)
+    known_names("--data-options", options, known, arguments.data)
     check_kinds(kind.__init__, options)
     if arguments.data == "av-digits":
-        return kind(split, settings["scenario"], seed=settings["seed"], **options)
+        own = {"seed": settings["seed"], "voices": arguments.root}
+        return kind(split, settings["scenario"], **own, **options)
     if settings["text_model"]:
         if "tokenizer" not in known:
             raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
@@ -54,8 +54,7 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     known = {p.name for parameters in kinds for p in parameters if p.kind in named}
     known = (known | {"initialisation"}) - {"model", "dataset", "epochs", "seed"}
-    for option in options:
-        one_of("--options", option, sorted(known))
+    known_names("--options", options, sorted(known), name)
     with seeded(settings["seed"]):
         encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
     for m, encoder in encoders.items():

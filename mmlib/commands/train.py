@@ -1,23 +1,25 @@
 """The `train` command: from names to a data set, a model and a method, and what it leaves.
 
 In `--out`: `settings.json` and, of data with text, `vocabulary.json` at once, `checkpoint.pt`,
-`best.pt` and `metrics.csv` after every epoch, `curves.png`, `model.safetensors`, `scores.json` and
-`scores.csv` at the end.
+`checkpoint-best.pt` and `metrics.csv` after every epoch, `curves.png`, `model.safetensors`,
+`scores.json` and `scores.csv` at the end. `settings.json` is for people: what a run was trained
+with stands in its checkpoint.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from mmlib.checkpoints import load_checkpoint
+from mmlib.agreement import all_or_none, check_seen
+from mmlib.checkpoints import best_path, load_checkpoint, open_checkpoint
 from mmlib.commands.building import build, check_once, open_data
 from mmlib.commands.presets import EPOCHS, Preset, preset
 from mmlib.commands.report import (
@@ -33,7 +35,7 @@ from mmlib.commands.stopping import finishing_the_epoch, stopping_cleanly
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.text import WordTokenizer
 from mmlib.devices import pick_device, usable_cores, use_threads
-from mmlib.files import replacing
+from mmlib.files import replacing, taken
 from mmlib.parallel import rank, start_processes
 from mmlib.training import Method, fit
 
@@ -47,19 +49,68 @@ def train(arguments: argparse.Namespace) -> None:
         torch.backends.cudnn.benchmark = device.type == "cuda"
         tell_threads(arguments, device)
         splits = {split: open_data(arguments, settings, split) for split in SPLITS}
-        check_settings(arguments.out, settings, arguments.resume)
-        check_vocabulary(arguments.out, splits["train"], arguments.resume)
-        if arguments.preset and rank() == 0:
-            print(preset_and_flags(arguments), file=sys.stderr)
+        settings |= count_dropped(splits)
 
         def make() -> Method:
-            return build(arguments, settings, splits["train"], device)
+            made = build(arguments, settings, splits["train"], device)
+            known = {*made.identity, "options"}
+            made.identity |= {name: x for name, x in settings.items() if name not in known}
+            return made
 
-        with finishing_the_epoch() as interrupted:
-            method, history = run(arguments, settings, make(), splits, device, interrupted)
-        if len(history) < settings["epochs"]:
-            raise KeyboardInterrupt
-        leave_scores(arguments.out, make, method, history, splits["test"], device)
+        method = make()
+        with one_folder(arguments.out), compiling(arguments.compile):
+            begin(arguments, settings, method, splits["train"])
+            with finishing_the_epoch() as interrupted:
+                history = run(arguments, settings, method, splits, device, interrupted)
+            if len(history) < settings["epochs"]:
+                raise KeyboardInterrupt
+            leave_scores(arguments.out, make, method, history, splits["test"], device)
+
+
+@contextmanager
+def one_folder(out: Path) -> Iterator[None]:
+    """Hold `--out` for this run, all of whose processes see it, as long as the block lasts.
+
+    Raises `FileExistsError` where another run holds it, and `ValueError` where it is a file or not
+    the same in all processes; before anything is written, and in all of them.
+    """
+    with ExitStack() as stack:
+        with all_or_none():
+            if rank() == 0:
+                there = next((path for path in (out, *out.parents) if path.exists()), out)
+                if not there.is_dir():
+                    raise ValueError(f"--out is {out}, but {there} is no folder; give another one")
+                stack.enter_context(taken(out, "training"))
+        check_seen("--out", out)
+        yield
+
+
+@contextmanager
+def compiling(asked: bool) -> Iterator[None]:
+    """Where compiling was asked for and fails, raise `ValueError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        by = type(error).__module__
+        if not asked or not by.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ValueError(
+            f"--compile fails ({str(error).splitlines()[0]}); install a C++ compiler, or leave it "
+            "out"
+        ) from error
+
+
+def begin(arguments: argparse.Namespace, settings: dict, method: Method, dataset) -> None:
+    """Refuse to go on with another run; say in `--out`, and of a preset aloud, what this one is."""
+    out = arguments.out
+    with all_or_none():
+        open_checkpoint(out / "checkpoint.pt", arguments.resume, method)
+        check_vocabulary(out, dataset, arguments.resume)
+    if rank() > 0:
+        return
+    write_json(out / "settings.json", settings)
+    if arguments.preset:
+        print(preset_and_flags(arguments), file=sys.stderr)
 
 
 def preset_and_flags(arguments: argparse.Namespace) -> str:
@@ -101,6 +152,7 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     names = ("data", "method", "seed", "precision", "pretrained", "text_model")
     settings = {name: getattr(arguments, name) for name in names} | {
         "scenario": None if real else arguments.scenario,
+        "voices": None if real or arguments.root is None else "human",
         "epochs": given.get("epochs", base.epochs),
         "batch_size": given.get("batch_size", base.batch_size),
         "options": base.options | dict(arguments.options) | flags,
@@ -109,25 +161,14 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     return json.loads(json.dumps(settings))  # as it is read back
 
 
-def check_settings(out: Path, settings: dict, resume: bool) -> None:
-    """Refuse to resume a run with other settings; leave them for the next time.
-
-    Raises `ValueError` that names the first difference.
-    """
-    path = out / "settings.json"
-    if resume and path.exists():
-        try:
-            known = dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}; delete it to go on") from error
-        for name, value in settings.items():
-            if known.get(name) != value:
-                raise ValueError(
-                    f"{out} was trained with {name} {known.get(name)!r}, not {value!r}; resume "
-                    "with the same, or give another --out"
-                )
-    if rank() == 0 and (resume or not (out / "checkpoint.pt").exists()):
-        write_json(path, settings)
+def count_dropped(splits: dict) -> dict[str, str]:
+    """Of data opened with `missing="drop"` how many samples are kept, for the settings; told."""
+    found = {split: getattr(data, "dropped", None) for split, data in splits.items()}
+    found = {split: dropped for split, dropped in found.items() if dropped}
+    for split, dropped in found.items():
+        if rank() == 0:
+            print(f"mmlib: {split}: {dropped}", file=sys.stderr)
+    return {f"samples of {s}": f"{d.kept} of {d.listed}" for s, d in found.items()}
 
 
 def check_vocabulary(out: Path, dataset, resume: bool) -> None:
@@ -139,7 +180,7 @@ def check_vocabulary(out: Path, dataset, resume: bool) -> None:
     if not isinstance(now, WordTokenizer):  # that of a Hugging Face model is in its folder
         return
     path = out / "vocabulary.json"
-    if resume and path.exists():
+    if resume and path.is_file():
         then = WordTokenizer.load(path)
         for number, (old, new) in enumerate(zip_longest(then.words, now.words)):
             if old != new:
@@ -148,7 +189,7 @@ def check_vocabulary(out: Path, dataset, resume: bool) -> None:
                     f"{len(now)}; word {number} was {old!r} and is {new!r}; restore the data's "
                     "lists and texts, or give another --out"
                 )
-    if rank() == 0 and (resume or not (out / "checkpoint.pt").exists()):
+    if rank() == 0:
         now.save(path)
 
 
@@ -159,7 +200,7 @@ def run(
     splits: dict,
     device: torch.device,
     interrupted: Callable[[], bool],
-) -> tuple[Method, list[dict]]:
+) -> list[dict]:
     """Train, and after every epoch write down how it went; ends early where `interrupted`."""
     out = arguments.out
     board = TensorBoard(out / "tensorboard") if arguments.tensorboard and rank() == 0 else None
@@ -188,7 +229,7 @@ def run(
     if rank() == 0:  # once more, for a run killed between its checkpoint and its table
         write_csv(out / "metrics.csv", history)
         draw_curves(history, out / "curves.png")
-    return method, history
+    return history
 
 
 def leave_scores(
@@ -201,7 +242,7 @@ def leave_scores(
 ) -> None:
     """Score the last weights and the best ones of validation on test, once; print a table."""
     last, best = final_scores(method, test, device), make()
-    epoch = len(load_checkpoint(out / "best.pt", best))
+    epoch = len(load_checkpoint(best_path(out / "checkpoint.pt"), best))
     found = final_scores(best, test, device) if epoch < len(history) else last
     rows = [
         {"weights": "last", "epoch": len(history)} | last,
@@ -210,11 +251,8 @@ def leave_scores(
     if rank() > 0:
         return
     weights = {name: x.contiguous() for name, x in method.model.state_dict().items()}
-    try:
-        with replacing(out / "model.safetensors") as beside:
-            save_file(weights, beside)
-    except SafetensorError as error:  # what a full disk comes out as
-        raise OSError(f"{out / 'model.safetensors'} cannot be written: {error}") from error
+    with replacing(out / "model.safetensors") as beside:
+        beside.write_bytes(save(weights))
     write_json(out / "scores.json", history[-1] | last)
     write_csv(out / "scores.csv", rows)
     print(as_table(rows))

@@ -1,11 +1,13 @@
 """AV-Digits: a spoken digit and a cluttered picture of the same digit, made on the spot, offline.
 
 The pictures come from the 1,797 scans of `sklearn.datasets.load_digits`, the sounds from
-`assets/spoken_digits.npz` (1,010 words spoken by 101 synthetic voices).
+`assets/spoken_digits.npz` (1,010 words spoken by 101 synthetic voices) or from a folder of human
+voices (3,000 recordings of six speakers).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,15 +16,17 @@ from torch import Tensor
 from mmlib.arguments import one_of, whole_number
 from mmlib.data.reading.digits import (
     SAMPLE_RATE,
+    SAMPLES,
     WORD_LEVEL,
+    SpokenDigits,
     clips_of,
     enlarged_scans,
     scans_of,
     spoken_digits,
 )
+from mmlib.data.reading.voices import DEALS, human_clips_of, human_digits
 from mmlib.data.spectrograms import log_mel
 
-SAMPLES = 6400  # 0.8 s
 CANVAS = 32
 RUINED_SNR_DB = -20.0
 RUINED_CONTRAST = 0.05  # factor on the contrast of a ruined picture's digit
@@ -57,16 +61,22 @@ class AVDigits:
     """Pairs of a spoken digit and a picture of the same digit, whole in memory.
 
     `inputs["audio"]` is `(N, 1, 40, 51)`: log-mel bands by frames of 16 ms, standardised with the
-    scenario's training data. `inputs["visual"]` is `(N, 1, 32, 32)`, brightness near [0, 1].
-    `target` is `(N,)` in 0..9. `truth` holds `(N,)` tensors: `audio_snr_db`; `visual_clutter`, the
-    brightness of all fragments over that of the digit; `ruined` (0 none, 1 audio, 2 visual); and
-    where the pair comes from, `voice` and `scan`.
+    scenario's training data (human voices: with that of the seed). `inputs["visual"]` is `(N, 1,
+    32, 32)`, brightness near [0, 1]. `target` is `(N,)` in 0..9. `truth` holds `(N,)` tensors:
+    `audio_snr_db`; `visual_clutter`, the brightness of all fragments over that of the digit;
+    `ruined` (0 none, 1 audio, 2 visual); and where the pair comes from, `voice` and `scan`.
 
     Item `i` depends on `split`, `scenario`, `seed` and `i` alone: a smaller `size` is a prefix of a
     larger one. Scans and voices of the three splits are disjoint for every pair of seeds.
 
-    Raises `ValueError` for an unknown split or scenario and for a size that is not a whole number
-    above 0; `FileNotFoundError` or `ValueError` for a missing or damaged `spoken_digits.npz`.
+    With `voices`, the folder of the Free Spoken Digit Dataset, its recordings stand in place of the
+    synthetic words, without the silence at their ends, and at most 0.8 s of each. Its six speakers
+    are dealt out 3 / 1 / 2 anew for each `seed`, so they are disjoint between splits of one seed
+    only. With `deal="recordings"` every speaker is in every split, and no recording in two.
+
+    Raises `ValueError` for an unknown split, scenario or deal and for a size that is not a whole
+    number above 0; `FileNotFoundError` or `ValueError` for a missing or damaged
+    `spoken_digits.npz`, and for a folder of voices in which a recording is.
     """
 
     modalities = ("audio", "visual")
@@ -74,16 +84,23 @@ class AVDigits:
     sample_rate = SAMPLE_RATE
 
     def __init__(
-        self, split: str, scenario: str = "imbalanced", size: int | None = None, seed: int = 0
+        self,
+        split: str,
+        scenario: str = "imbalanced",
+        size: int | None = None,
+        seed: int = 0,
+        voices: str | Path | None = None,
+        deal: str = "speakers",
     ):
         self.split = one_of("split", split, tuple(SIZES))
         self.scenario = one_of("scenario", scenario, tuple(SCENARIOS))
         size = SIZES[split] if size is None else whole_number("size", size, at_least=1)
         self.seed = whole_number("seed", seed, at_least=0)
-        self._draws = [_draw(split, scenario, self.seed, i) for i in range(size)]
+        self._world = _world(scenario, self.seed, voices, deal)
+        self._draws = [_draw(split, self._world, i) for i in range(size)]
         pictures, clutter = zip(*map(_picture, self._draws), strict=True)
         self.inputs = {
-            "audio": _standardised(_spectrograms(self._draws), scenario),
+            "audio": _standardised(_spectrograms(self._draws, self._world), self._world),
             "visual": torch.from_numpy(np.stack(pictures)).unsqueeze(1),
         }
         self.target = torch.tensor([draw.digit for draw in self._draws])
@@ -91,7 +108,7 @@ class AVDigits:
             "audio_snr_db": torch.tensor([draw.snr_db for draw in self._draws]),
             "visual_clutter": torch.tensor(clutter, dtype=torch.float32),
             "ruined": torch.tensor([draw.ruined for draw in self._draws]),
-            "voice": torch.tensor([spoken_digits().voice[draw.clip] for draw in self._draws]),
+            "voice": torch.tensor([self._world.spoken.voice[d.clip] for d in self._draws]),
             "scan": torch.tensor([draw.scan for draw in self._draws]),
         }
 
@@ -102,15 +119,45 @@ class AVDigits:
         return {m: x[index] for m, x in self.inputs.items()}, self.target[index], index
 
     def __repr__(self) -> str:
-        return f"AVDigits({self.split!r}, {self.scenario!r}, size={len(self)}, seed={self.seed})"
+        folder, deal = self._world.voices, self._world.deal
+        voices = f", voices={str(folder)!r}, deal={deal!r}" if folder else ""
+        said = f"{self.split!r}, {self.scenario!r}, size={len(self)}, seed={self.seed}{voices}"
+        return f"AVDigits({said})"
 
     def waveform(self, index: int) -> Tensor:
         """The sound of one pair as it went into the spectrogram: `(6400,)` at `sample_rate`."""
-        return _waveform(self._draws[index])
+        return _waveform(self._draws[index], self._world)
 
     def audio_input(self, waveform: Tensor) -> Tensor:
         """What the audio encoder takes, made from sound: `(..., 6400)` to `(..., 1, 40, 51)`."""
-        return _standardised(log_mel(waveform, SAMPLE_RATE), self.scenario)
+        return _standardised(log_mel(waveform, SAMPLE_RATE), self._world)
+
+
+@dataclass(frozen=True)
+class _World:
+    """What a pair depends on, beside its split and number."""
+
+    scenario: str
+    seed: int
+    voices: Path | None
+    deal: str
+
+    @property
+    def spoken(self) -> SpokenDigits:
+        return spoken_digits() if self.voices is None else human_digits(self.voices)
+
+    def clips(self, split: str) -> list[np.ndarray]:
+        """Those of `spoken` that are of a split, by digit."""
+        if self.voices is None:
+            return clips_of(split)
+        return human_clips_of(split, self.deal, self.seed)
+
+
+def _world(scenario: str, seed: int, voices: str | Path | None, deal: str) -> _World:
+    one_of("deal", deal, DEALS)
+    if voices is None and deal != DEALS[0]:
+        raise ValueError(f"deal is {deal!r}, which is for human voices; give their folder, too")
+    return _World(scenario, seed, None if voices is None else Path(voices).resolve(), deal)
 
 
 @dataclass(frozen=True)
@@ -131,12 +178,12 @@ class _Draw:
     ruined: int
 
 
-def _draw(split: str, scenario: str, seed: int, index: int) -> _Draw:
-    how = SCENARIOS[scenario]
-    key = (seed, tuple(SIZES).index(split), index)
+def _draw(split: str, world: _World, index: int) -> _Draw:
+    how = SCENARIOS[world.scenario]
+    key = (world.seed, tuple(SIZES).index(split), index)
     random = np.random.default_rng((*key, 0))
     digit = int(random.integers(10))
-    scans, clips = scans_of(split), clips_of(split)
+    scans, clips = scans_of(split), world.clips(split)
     luck = random.random()
     ruined = (
         1 if luck < how.ruined_audio else 2 if luck < how.ruined_audio + how.ruined_visual else 0
@@ -163,9 +210,9 @@ def _draw(split: str, scenario: str, seed: int, index: int) -> _Draw:
     )
 
 
-def _waveform(draw: _Draw) -> Tensor:
+def _waveform(draw: _Draw, world: _World) -> Tensor:
     """A word at a random place in 0.8 s of white noise; SNR over the word's own length."""
-    word = spoken_digits().clips[draw.clip]
+    word = world.spoken.clips[draw.clip]
     noise = np.random.default_rng((*draw.key, 1)).standard_normal(SAMPLES, dtype=np.float32)
     sound = noise * (WORD_LEVEL * 10 ** (-draw.snr_db / 20))
     start = int(draw.start * (SAMPLES - len(word) + 1))
@@ -194,21 +241,22 @@ def _paint(canvas: np.ndarray, patch: np.ndarray, place: tuple[float, float]) ->
     np.maximum(window, patch, out=window)
 
 
-@lru_cache(maxsize=len(SCENARIOS))
-def _audio_statistics(scenario: str) -> tuple[float, float]:
-    """Mean and deviation of the log-mel over 1,000 training pairs (seed 0) of a scenario."""
-    spectrograms = _spectrograms([_draw("train", scenario, 0, i) for i in range(1000)])
+@lru_cache(maxsize=32)
+def _audio_statistics(world: _World) -> tuple[float, float]:
+    """Mean and deviation of the log-mel over 1,000 training pairs of a world."""
+    draws = [_draw("train", world, i) for i in range(1000)]
+    spectrograms = _spectrograms(draws, world)
     return spectrograms.mean().item(), spectrograms.std().item()
 
 
-def _standardised(spectrograms: Tensor, scenario: str) -> Tensor:
-    mean, deviation = _audio_statistics(scenario)
+def _standardised(spectrograms: Tensor, world: _World) -> Tensor:
+    # synthetic voices are dealt out once for all seeds, human ones for each: its training speakers
+    mean, deviation = _audio_statistics(world if world.voices else replace(world, seed=0))
     return ((spectrograms - mean) / deviation).unsqueeze(-3)
 
 
-def _spectrograms(draws: list[_Draw], at_once: int = 200) -> Tensor:
+def _spectrograms(draws: list[_Draw], world: _World, at_once: int = 200) -> Tensor:
     """Log-mel of each pair, `(N, 40, 51)`; a few at once, since the sound itself is large."""
     parts = [draws[i : i + at_once] for i in range(0, len(draws), at_once)]
-    return torch.cat(
-        [log_mel(torch.stack([_waveform(draw) for draw in part]), SAMPLE_RATE) for part in parts]
-    )
+    sounds = (torch.stack([_waveform(draw, world) for draw in part]) for part in parts)
+    return torch.cat([log_mel(sound, SAMPLE_RATE) for sound in sounds])

@@ -34,11 +34,12 @@ class AVE(Clips):
         crops: str = "shared",
         repeats: str = "first",
         cache: str | Path | bool | None = None,
+        missing: str = "error",
         sounds: str | None = None,
         pictures: str | None = None,
         size: int = 224,
     ):
-        self._open(root, split, "the root of AVE")
+        self._open(root, split, "the root of AVE", missing)
         self.root = inner_folder(self.root, "AVE_Dataset")
         folder = list_folder(self.root, lists, "data/AVE")
         classes = classes_of(folder / "testSet.txt")

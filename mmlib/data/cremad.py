@@ -7,7 +7,7 @@ from pathlib import Path
 from mmlib.arguments import one_of
 from mmlib.data.reading.clips import Clips
 from mmlib.data.reading.folders import first_file, list_folder
-from mmlib.data.reading.lists import Entry, carved, read_lines, without_repeats
+from mmlib.data.reading.lists import Entry, WrongList, carved, read_lines, without_repeats
 
 LABELS = {  # the emotions, each as the lists may spell it
     "NEU": ("NEU", "Neutral"),
@@ -46,11 +46,12 @@ class CremaD(Clips):
         split_by: str = "list",
         repeats: str = "error",
         cache: str | Path | bool | None = None,
+        missing: str = "error",
         sounds: str = "AudioWAV",
         pictures: str = "Image-01-FPS",
         size: int = 224,
     ):
-        self._open(root, split, "the root of CREMA-D")
+        self._open(root, split, "the root of CREMA-D", missing)
         folder = list_folder(self.root, lists, "data/CREMAD")
         if one_of("split_by", split_by, ("list", "actor")) == "actor":
             entries = of_actors(folder, split, repeats)
@@ -109,7 +110,7 @@ def actors_of(split: str, actors: set[str]) -> set[str]:
     """Which of `actors` a split gets: in the order of their SHA-256 a tenth (at least one) for
     `test`, as many for `val`, the others for `train`. Raises `ValueError` for fewer than three."""
     if len(actors) < 3:
-        raise ValueError(f"{len(actors)} actors; splitting by actor needs at least 3")
+        raise WrongList(f"{len(actors)} actors; splitting by actor needs at least 3")
     order = sorted(actors, key=lambda actor: hashlib.sha256(actor.encode()).hexdigest())
     tenth = max(round(len(order) / 10), 1)
     parts = {"test": order[:tenth], "val": order[tenth : 2 * tenth], "train": order[2 * tenth :]}

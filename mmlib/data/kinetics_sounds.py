@@ -41,9 +41,10 @@ class KineticsSounds(Clips):
         classes: int | Sequence[str] = 31,
         repeats: str = "error",
         cache: str | Path | bool | None = None,
+        missing: str = "error",
         size: int = 224,
     ):
-        self._open(root, split, "the root of Kinetics-Sounds")
+        self._open(root, split, "the root of Kinetics-Sounds", missing)
         folder = folder_of_lists(self.root, lists)
         shipped = has_list(folder, "val")
         home = "train" if split == "val" and not shipped else split

@@ -37,7 +37,8 @@ class ModelNet40(FromFiles):
     training, after ReconBoost (commit 441eb51), which takes two of 180 renders, at test time too;
     here evaluation keeps to v001 and v007.
 
-    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`. `cache` is a
+    folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root, list or folder and, when it is read, view; `ValueError`
     for an unknown split or choice of views, a bad list line (with file and line) or a broken view.
     """
@@ -53,8 +54,10 @@ class ModelNet40(FromFiles):
         views: str = "fixed",
         aligned: bool = True,
         cache: str | Path | None | bool = None,
+        missing: str = "error",
     ):
-        self._open(root, split, "the folder of ModelNet40, with modelnet40_images_new_12x in it")
+        what = "the folder of ModelNet40, with modelnet40_images_new_12x in it"
+        self._open(root, split, what, missing)
         self.views = one_of("views", views, ("fixed", "random"))
         self.aligned = switch("aligned", aligned)
         self._folder = inner_folder(self.root, _FOLDER)
@@ -74,8 +77,11 @@ class ModelNet40(FromFiles):
 
     def sources(self, index: int) -> list[Path]:
         """The views of an object that may be shown: the front ones, then the rear ones."""
+        return self._needs(self._entries[index])
+
+    def _needs(self, entry: Entry) -> list[Path]:
         views = (1, 7) if self.views == "fixed" else range(1, VIEWS + 1)
-        return [self._view(index, view) for view in views]
+        return [self._view(entry.id, view) for view in views]
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -88,13 +94,16 @@ class ModelNet40(FromFiles):
             folder = folder_of(self._folder / name / split, f"the {split} views of {name}")
             views = [view for view in picture_names(folder, (".png",)) if view.endswith(_FRONT)]
             if not views:
-                raise ValueError(f"{folder} holds no view that ends in {_FRONT}; render it again")
+                there = picture_names(folder, (".png",))[0]
+                raise ValueError(
+                    f"{folder} holds {there} and no view that ends in {_FRONT}; render them again"
+                )
             objects = (view.removesuffix(_FRONT) for view in views)
             entries += [Entry(f"{name}/{split}/{one}", label) for one in objects]
         return entries
 
-    def _view(self, index: int, view: int) -> Path:
-        return self._folder / f"{self.ids[index]}_v{view:03d}.png"
+    def _view(self, id: str, view: int) -> Path:
+        return self._folder / f"{id}_v{view:03d}.png"
 
     def _read(self, index: int, draws: Tensor | None) -> dict[str, Tensor]:
         front, rear = 1, 7
@@ -108,7 +117,7 @@ class ModelNet40(FromFiles):
         return dict(zip(self.modalities, pictures))
 
     def _picture(self, index: int, view: int) -> Tensor:
-        path, side = self._view(index, view), SIDE if self.aligned else None
+        path, side = self._view(self.ids[index], view), SIDE if self.aligned else None
         id = f"{self.ids[index]}_v{view:03d}"
         return self._cache.get(id, [path], lambda: {"picture": read_image(path, side)})["picture"]
 

@@ -12,9 +12,11 @@ from torch import Tensor
 from mmlib.arguments import one_of, switch, whole_number
 from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import flips, square_boxes
-from mmlib.data.reading.folders import file_of, folder_of
-from mmlib.data.reading.lists import Line, carve, carved, read_lines, without_repeats
+from mmlib.data.reading.damage import refusal_of, stub_of
+from mmlib.data.reading.folders import NoList, file_of, folder_of
+from mmlib.data.reading.lists import Line, WrongList, carve, carved, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import SIDE, crop, normalise, shrink
 from mmlib.data.text import WordTokenizer
 
@@ -64,7 +66,8 @@ class MVSASingle(FromFiles):
     Pictures: the shorter side becomes 256, the middle 224 x 224 is cut out, in training too (QMF
     changes nothing at random); `augment=True` cuts at random and flips in training.
 
-    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`. `cache` is a
+    folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root, list, text or picture; `ValueError` for an unknown
     split, layout or cleaning, a bad list line (with file and line) or a broken picture.
     """
@@ -83,8 +86,10 @@ class MVSASingle(FromFiles):
         length: int = 64,
         augment: bool = False,
         cache: str | Path | None | bool = None,
+        missing: str = "error",
     ):
-        self._open(root, split, "the folder of MVSA-Single, with data/ in it")
+        what = "the folder of MVSA-Single, with data/ in it"
+        self._open(root, split, what, missing)
         self.augment = switch("augment", augment)
         lists = self.root if lists is None else folder_of(lists, "the lists of MVSA-Single")
         self.layout = _layout_of(lists) if layout is None else layout
@@ -95,8 +100,12 @@ class MVSASingle(FromFiles):
         else:
             read = _read_qmf if self.layout == "qmf" else _read_mla
             self.classes, parts = read(lists, split)
-        self._train, self._rows = parts["train"], parts[split]
-        self._keep(self._rows, cache, {"data": "mvsa-single", "size": 256})
+        train, rows = parts["train"], parts[split]
+        self._found = self._near(
+            [*train, *rows]
+        )  # of the files that are not there by their own name
+        self._train = self._whole(train, "train")
+        self._keep(rows, cache, {"data": "mvsa-single", "size": 256})
         self._length = whole_number("length", length, at_least=1)
         if tokenizer is not None:
             self.tokenizer = tokenizer
@@ -116,18 +125,20 @@ class MVSASingle(FromFiles):
 
     def text(self, index: int) -> str:
         """The text of a sample."""
-        return self._text(self._rows[index])
+        return self._text(self._entries[index])
 
     def sources(self, index: int) -> list[Path]:
         """The picture of a sample and, where the list does not hold it, the file of its text."""
-        row = self._rows[index]
+        return self._needs(self._entries[index])
+
+    def _needs(self, row: Tweet) -> list[Path]:
         texts = [] if row.text is not None else [self._text_file(row)]
-        return [self.root / row.picture, *texts]
+        return [self._file(row.picture), *texts]
 
     def take(self, index: Tensor, draws: Tensor | None = None) -> dict[str, Tensor]:
         """The raw batch: tokens `(B, length)` int64, pictures `(B, 3, 256, 256)` uint8."""
         check_draws(index, draws)
-        rows = [self._rows[i] for i in index.tolist()]
+        rows = [self._entries[i] for i in index.tolist()]
         pictures = torch.stack([self._picture(row) for row in rows])
         return {"text": self.tokenizer(list(map(self._text, rows))), "visual": pictures}
 
@@ -139,7 +150,7 @@ class MVSASingle(FromFiles):
         return inputs | {"visual": normalise(x, *STATISTICS)}
 
     def _picture(self, row: Tweet) -> Tensor:
-        path = self.root / row.picture
+        path = self._file(row.picture)
         # by its path, for ids are unique within one list only
         id = str(Path(row.picture))
         return self._cache.get(
@@ -151,20 +162,37 @@ class MVSASingle(FromFiles):
             return row.text
         path = file_of(self._text_file(row), "put the text of the tweet there")
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        if stub_of(content):
+            raise ValueError(refusal_of(path, "the text of a tweet"))
         try:
             return content.decode("utf-8").strip()
         except UnicodeDecodeError:  # some of the published files are not UTF-8
             return content.decode("latin-1").strip()
 
     def _text_file(self, row: Tweet) -> Path:
-        return self.root / "data" / f"{row.id}.txt"
+        return self._file(f"data/{row.id}.txt")
+
+    def _file(self, name: str) -> Path:
+        return self.root / self._found.get(name, name)
+
+    def _near(self, rows: Sequence[Tweet]) -> dict[str, str]:
+        wanted = [row.picture for row in rows]
+        wanted += [f"data/{row.id}.txt" for row in rows if row.text is None]
+        folders: dict[str, list[str]] = {}
+        for folder, _, name in (path.rpartition("/") for path in wanted):
+            folders.setdefault(folder, []).append(name)
+        return {
+            f"{folder}/{name}": f"{folder}/{there}"
+            for folder, names in folders.items()
+            for name, there in near_names(self.root / folder, names).items()
+        }
 
 
 def _layout_of(lists: Path) -> str:
     for layout, name in LISTS.items():
         if (lists / name).is_file():
             return layout
-    raise FileNotFoundError(f"{lists} holds no list; expected one of {', '.join(LISTS.values())}")
+    raise NoList(f"{lists} holds no list; expected one of {', '.join(LISTS.values())}")
 
 
 # what the readers of lists give: the classes, and the tweets of training and of the split
@@ -238,7 +266,7 @@ def _read_raw(path: Path, cleaning: str, split: str) -> Read:
         rows.append(Tweet(line.safe_id(id), target, line, f"data/{id}.jpg"))
     kept = [row for row in without_repeats(rows) if row.target is not None]
     if not kept:
-        raise ValueError(f"{path} holds no pair that is left after cleaning; restore the list")
+        raise WrongList(f"{path} holds no pair that is left after cleaning; restore the list")
     return FEELINGS, {"train": _dealt(kept, "train"), split: _dealt(kept, split)}
 
 

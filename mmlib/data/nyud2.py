@@ -11,6 +11,7 @@ from mmlib.data.reading.boxes import flips, square_boxes, unaligned, whole_boxes
 from mmlib.data.reading.folders import class_folders, folder_of, inner_folder, picture_names
 from mmlib.data.reading.lists import Entry, carved
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import PICTURES
 from mmlib.data.reading.transforms import SIDE, crop, normalise, resize, resized_crop
 
 STATISTICS = (0.4951, 0.3601, 0.4587), (0.1474, 0.1950, 0.1646)  # QMF's, for both halves
@@ -28,7 +29,8 @@ class NYUDepthV2(FromFiles):
     in QMF's released code (commit d7f31dd): a depth pixel then no longer lies on its picture's.
     (QMF resizes halves of at most 224 columns by bilinear interpolation; here all are by bicubic.)
 
-    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`. `cache` is a
+    folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root or folder, `ValueError` for an unknown split, a class of
     `test` that `train` lacks, a class without pictures, and, when it is read, for a picture that is
     broken or no pair: of odd width or less than 1.5 times as wide as high.
@@ -43,8 +45,10 @@ class NYUDepthV2(FromFiles):
         *,
         aligned: bool = True,
         cache: str | Path | None | bool = None,
+        missing: str = "error",
     ):
-        self._open(root, split, "the folder of NYU Depth V2, with nyud2_trainvaltest in it")
+        what = "the folder of NYU Depth V2, with nyud2_trainvaltest in it"
+        self._open(root, split, what, missing)
         self.aligned = switch("aligned", aligned)
         self._folder = inner_folder(self.root, "nyud2_trainvaltest")
         train = folder_of(self._folder / "train", "a folder of pictures for each class")
@@ -57,7 +61,10 @@ class NYUDepthV2(FromFiles):
 
     def sources(self, index: int) -> list[Path]:
         """The one file of a sample."""
-        return [self._folder / self.ids[index]]
+        return self._needs(self._entries[index])
+
+    def _needs(self, entry: Entry) -> list[Path]:
+        return [self._folder / entry.id]
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -80,7 +87,7 @@ class NYUDepthV2(FromFiles):
                     "rename or remove it"
                 )
             label = self.classes.index(name)
-            names = picture_names(folder / name, (".png", ".jpg"))
+            names = picture_names(folder / name, PICTURES)
             entries += [Entry(f"{folder.name}/{name}/{picture}", label) for picture in names]
         return entries
 

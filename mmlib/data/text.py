@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmlib.arguments import whole_number
+from mmlib.data.reading.folders import file_of
 from mmlib.encoders import check_tokens
 from mmlib.files import write_text
 
@@ -84,7 +85,7 @@ class WordTokenizer:
         Raises `FileNotFoundError`, or `ValueError` for a file that is no vocabulary.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = json.loads(file_of(path, "make it with save").read_text(encoding="utf-8"))
             words, length = content["words"], content["length"]
             if not all(isinstance(word, str) for word in words):
                 raise TypeError("a word is no text")

@@ -1,6 +1,5 @@
 """UCF-101: an action, its pictures and its optical flow."""
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -15,14 +14,18 @@ from mmlib.arguments import one_of, switch, whole_number
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.boxes import flips, square_boxes, unaligned
 from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
-from mmlib.data.reading.lists import Entry, read_lines, without_repeats
+from mmlib.data.reading.lists import Entry, WrongList, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import IMAGENET, SIDE, crop, normalise, shrink
 
 STATISTICS = (  # DI-MML's, of the pictures
     tuple(x / 255 for x in (106.46409, 101.46796, 93.22408)),
     tuple(x / 255 for x in (68.28274, 66.40727, 67.58706)),
 )
+
+
+TREES = ("tvl1_flow/u", "tvl1_flow/v", "jpegs_256")
 
 
 class Recipe(NamedTuple):
@@ -73,7 +76,8 @@ class UCF101(FromFiles):
     BalanceBenchmark (commit 39ed569) draws for pictures, u and v each on its own and leaves the
     sign. (DI-MML also has other statistics for test pictures; here they are those of training.)
 
-    `cache` is a folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`. `cache` is a
+    folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root, list or folder of frames; `ValueError` for an unknown
     split, fold or recipe, a bad list line (with file and line), and, when it is read, for a clip
     with too few frames or a broken frame.
@@ -95,8 +99,10 @@ class UCF101(FromFiles):
         stacked: bool = False,
         aligned: bool = True,
         cache: str | Path | None | bool = None,
+        missing: str = "error",
     ):
-        self._open(root, split, "the folder of UCF-101, with jpegs_256 and tvl1_flow in it")
+        what = "the folder of UCF-101, with jpegs_256 and tvl1_flow in it"
+        self._open(root, split, what, missing)
         self.aligned, self.stacked = switch("aligned", aligned), switch("stacked", stacked)
         self.recipe = one_of("recipe", recipe, tuple(RECIPES))
         self._how = _recipe_of(recipe, flow_frames, frames)
@@ -111,8 +117,10 @@ class UCF101(FromFiles):
         entries = _read_list(path, self.classes)
         entries = entries if split == "test" else _without_groups(path, entries, split)
         recipe = {"data": "ucf101", **self._how._asdict()}
+        # HandStandPushups in the lists is HandstandPushups in the archives
+        ids = [entry.id for entry in entries]
+        self._names = {tree: near_names(self.root / tree, ids) for tree in TREES}
         self._keep(entries, cache if places else False, recipe)
-        self._folders: dict[Path, dict[str, str]] = {}
 
     def sources(self, index: int) -> list[Path]:
         """The frames that evaluation reads: per window the flow's u, its v, and the pictures.
@@ -121,6 +129,9 @@ class UCF101(FromFiles):
         """
         clip = self._clip(index)
         return list(chain(*(chain(*self._window(clip, s)) for s in self._starts(clip, None))))
+
+    def _needs(self, entry: Entry) -> list[Path]:
+        return [self._place(tree, entry.id) for tree in TREES]
 
     def finish(self, inputs: dict[str, Tensor], draws: Tensor | None = None) -> dict[str, Tensor]:
         """A raw batch to what the model gets; `draws` `(B, DRAWS)` in training."""
@@ -160,8 +171,7 @@ class UCF101(FromFiles):
 
     def _clip(self, index: int) -> tuple[list[Path], list[Path], list[Path]]:
         """The frames of a clip, in order: u, v and pictures."""
-        trees = (self.root / name for name in ("tvl1_flow/u", "tvl1_flow/v", "jpegs_256"))
-        folders = [self._frames_of(tree, self.ids[index]) for tree in trees]
+        folders = [self._frames_of(tree, self.ids[index]) for tree in TREES]
         u, v, pictures = ([f / name for name in picture_names(f, (".jpg",))] for f in folders)
         if len(u) != len(v):
             raise ValueError(
@@ -175,16 +185,15 @@ class UCF101(FromFiles):
                 )
         return u, v, pictures
 
-    def _frames_of(self, tree: Path, video: str) -> Path:
-        """A clip's folder, whatever its capitals: lists say HandStandPushups where archives say
-        HandstandPushups."""
-        if (tree / video).is_dir():
-            return tree / video
-        if tree not in self._folders:
-            folder_of(tree, "a folder of frames for each clip")
-            self._folders[tree] = {name.lower(): name for name in sorted(os.listdir(tree))}
-        name = self._folders[tree].get(video.lower(), video)
-        return folder_of(tree / name, "the frames of that clip; extract them")
+    def _frames_of(self, tree: str, video: str) -> Path:
+        """A clip's folder."""
+        folder = self._place(tree, video)
+        if not folder.is_dir():
+            folder_of(self.root / tree, "a folder of frames for each clip")
+        return folder_of(folder, "the frames of that clip; extract them")
+
+    def _place(self, tree: str, video: str) -> Path:
+        return self.root / tree / self._names[tree].get(video, video)
 
     def _starts(self, clip: tuple[list[Path], ...], draws: Tensor | None) -> list[int]:
         """Where the windows start, counted from 0: in the middle of their part, or drawn."""
@@ -272,6 +281,6 @@ def _without_groups(path: Path, entries: list[Entry], split: str) -> list[Entry]
     group = {entry.id: int(_VIDEO.fullmatch(entry.id)[1]) for entry in entries}
     groups = sorted(set(group.values()))
     if len(groups) < 2:
-        raise ValueError(f"{path} is all of group {groups[0]}; validation needs another group")
+        raise WrongList(f"{path} is all of group {groups[0]}; validation needs another group")
     held = set(groups[-max(round(0.1 * len(groups)), 1) :])
     return [entry for entry in entries if (group[entry.id] in held) == (split == "val")]

@@ -4,7 +4,9 @@
 read (`cal_formulas`, `gap_mixture`, ...), and in `controls` what it is held against.
 """
 
+import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -65,9 +67,10 @@ def make_method(
     there already (`seeded` seeds them). `dataset` is the training data: methods that plan by its
     samples (`valuation`, `detached`, `gap`, `modality-dropout`) need it, the others ignore it.
     `initialisation` starts encoders and heads anew, also from `seed`: see `initialise`. `options`
-    go to the method's class (`lr`, `alpha`...). `gap` and `cal` are our reading of their papers'
-    abstracts. Raises `ValueError` for an unknown name, a data set that is needed and not given, a
-    device that is not there, and what the class refuses.
+    go to the method's class (`lr`, `alpha`...). What was given is kept as the method's `identity`,
+    by which a checkpoint knows its run. `gap` and `cal` are our reading of their papers' abstracts.
+    Raises `ValueError` for an unknown name, a data set that is needed and not given, a device that
+    is not there, and what the class refuses.
     """
     device, seed = pick_device(device), checked_seed(seed)
     fusion, method, settings = NAMED[one_of("method", name, list(NAMED))]
@@ -81,4 +84,17 @@ def make_method(
         if initialisation is not None:
             initialise(model, initialisation)
     model.to(device)
-    return method(model, epochs, seed=seed, **settings | options)
+    made = method(model, epochs, seed=seed, **settings | options)
+    made.identity = {"method": name, "classes": classes, "epochs": epochs, "seed": seed}
+    made.identity |= {"initialisation": initialisation} | defaults(method) | settings | options
+    made.identity.pop("dataset", None)  # `fit` knows it
+    return made
+
+
+def defaults(method: type) -> dict[str, Any]:
+    """The options of a method's class that need not be given, each with its value."""
+    found = {}
+    for kind in reversed(method.__mro__[:-1]):
+        parameters = inspect.signature(kind).parameters.values()
+        found |= {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {name: value for name, value in found.items() if name != "seed"}

@@ -174,8 +174,15 @@ class Boosting(Joint):
         return super().state_dict() | own
 
     def load_state_dict(self, state: dict) -> None:
-        """See `Method.load_state_dict`; grows the classifiers that the state holds."""
-        for modality in state["grown"][len(self.grown) :]:  # as the optimiser's groups stand
+        """See `Method.load_state_dict`; grows the classifiers that the state holds.
+
+        Those that have grown here go first: a run may have been broken off after it grew.
+        """
+        for stages in self.model.first.values():
+            del stages[1:]
+        self.grown = []
+        self.optimizer = self.new_optimizer(self.model.parameters(), self.lr)
+        for modality in state["grown"]:  # as the optimiser's groups stand
             self.add_classifier(modality)
         super().load_state_dict(state)
         self.scores, self.model.weights = dict(state["scores"]), dict(state["weights"])

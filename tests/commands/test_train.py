@@ -18,7 +18,8 @@ import toys
 from mmlib.__main__ import NAMES, main
 from mmlib.commands.presets import PRESETS
 from mmlib.commands.report import as_table, draw_curves, write_csv
-from mmlib.data import AVDigits
+from mmlib.data.reading.lists import SPLITS
+from mmlib.data.reading.missing import Dropped
 from mmlib.data.text import WordTokenizer
 from mmlib.data.tools.published import KNOWN
 from mmlib.data.tools.samples import WRITERS, write_sample
@@ -32,31 +33,14 @@ SHIPPED = mmlib.data.DATA  # before a test puts its own there
 REAL = tuple(name for name in SHIPPED if name != "av-digits")
 
 
-@pytest.fixture(autouse=True)
-def toy_data(monkeypatch):
-    names = {"av-digits": AVDigits, "toy": toys.Lazy}
-    monkeypatch.setattr(mmlib.data, "DATA", names)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Run `train` on the toy data in this process."""
-
-    def run(*words, out="run", data="toy"):
-        fixed = ["--data", data, "--root", tmp_path, "--device", "cpu", "--quiet"]
-        return main(list(map(str, ["train", *fixed, "--out", tmp_path / out, *words])))
-
-    return run
-
-
 def test_train_leaves_everything_and_resumes(start, tmp_path, capsys):
     words = ("--method", "ogm-ge", "--epochs", "3", "--batch-size", "8", "--lr", "0.05")
     assert start(*words) == 0
     printed = capsys.readouterr().out
     assert "test_macro_f1" in printed and "best on val" in printed
-    files = {path.name for path in (tmp_path / "run").iterdir()}
+    files = {path.name for path in (tmp_path / "run").glob("[!.]*")}
     assert files == {
-        *("checkpoint.pt", "best.pt", "settings.json", "metrics.csv", "curves.png"),
+        *("checkpoint.pt", "checkpoint-best.pt", "settings.json", "metrics.csv", "curves.png"),
         *("model.safetensors", "scores.json", "scores.csv"),
     }
     weights = load_file(tmp_path / "run/model.safetensors")
@@ -128,7 +112,7 @@ def test_a_run_with_a_preset_says_what_it_does_otherwise(start, monkeypatch, cap
     assert start("--method", "ogm-ge", "--epochs", "1", out="plain") == 0
     assert "published" not in capsys.readouterr().err
     assert start(*words, "--options", "alpa=3", out="wrong") == 2
-    assert "--options is 'alpa'" in capsys.readouterr().err
+    assert "--options has 'alpa'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", PRESETS, ids=" ".join)
@@ -183,13 +167,13 @@ def test_an_encoder_for_each_kind_of_input():
 BAD = {
     "unknown data": (["--data", "oops"], "--data is 'oops'; choose one of av-digits, toy"),
     "no root": (["--root", "nowhere"], "nowhere is missing; give the folder of the toy data"),
-    "data option": (["--data-options", "sise=3"], "--data-options is 'sise'; choose one of seed"),
-    "option": (["--options", "alpa=3"], "--options is 'alpa'; choose one of accumulate, clip, de"),
+    "data option": (["--data-options", "sise=3"], "--data-options has 'sise'; toy takes seed"),
+    "option": (["--options", "alpa=3"], "--options has 'alpa'; joint takes accumulate, clip, de"),
     "by flag and option": (["--lr", "0.1", "--options", "lr=0.2"], "lr is given twice, by --lr a"),
     "text for a number": (["--options", "unimodal_weight=much"], "unimodal_weight is 'much'; give"),
     "text for a switch": (["--method", "ogm-ge", "--options", "noise=abc"], "noise is 'abc'; give"),
     "NaN": (["--options", "weight_decay=NaN"], "weight_decay is nan; give a number of at least 0"),
-    "the seed": (["--options", "seed=3"], "--options is 'seed'; choose one of accumulate, clip"),
+    "the seed": (["--options", "seed=3"], "--options has 'seed'; joint takes accumulate, clip"),
     "not of options": (["--method", "boosting-heavier", "--options", "arguments=3"], "'arguments'"),
     "negative": (["--lr", "-1"], "lr is -1.0"),
     "epochs": (["--epochs", "0"], "epochs is 0; give a whole number of at least 1"),
@@ -301,27 +285,28 @@ def test_words_that_the_parser_refuses(capsys):
         assert sentence in capsys.readouterr().err
 
 
-def test_a_checkpoint_of_another_run(start, tmp_path, capsys):
-    words = ("--epochs", "1", "--batch-size", "8")
-    assert start("--method", "joint", *words) == 0
-    out = tmp_path / "run"
-    for more, sentence in (
-        (("--method", "ensemble", *words), "was trained with method 'joint', not 'ensemble'"),
-        (("--epochs", "1", "--batch-size", "4"), "was trained with batch_size 8, not 4"),
-        (("--lr", "0.1", *words), "was trained with options {'lr': 0.001}, not {'lr': 0.1}"),
-    ):
-        assert start(*more, "--resume") == 2
-        assert sentence in capsys.readouterr().err
-    (out / "settings.json").unlink()
-    assert start("--method", "ensemble", *words, "--resume") == 2
-    assert "checkpoint.pt holds a Joint, not a Ensemble" in capsys.readouterr().err
-    (out / "settings.json").write_text("{half")
+class Incomplete(toys.Lazy):
+    """The toy data as it is when opened without what lacks a file."""
+
+    dropped = Dropped(24, 20, first="a.wav is missing")
+
+
+def test_a_run_without_the_missing_samples_says_so_and_keeps_to_it(
+    start, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(mmlib.data.DATA, "toy", Incomplete)
+    words, path = ("--epochs", "1", "--batch-size", "8"), tmp_path / "run/settings.json"
+    assert start(*words) == 0
+    said = capsys.readouterr().err.splitlines()
+    counts = "20 of 24 samples kept, 4 dropped; the first: a.wav is missing"
+    assert said == [f"mmlib: {split}: {counts}" for split in SPLITS]
+    assert json.loads(path.read_text())["samples of val"] == "20 of 24"
+    assert start(*words, "--resume") == 0
+    monkeypatch.setattr(Incomplete, "dropped", Dropped(24, 21, first="a.wav is missing"))
+    capsys.readouterr()
     assert start(*words, "--resume") == 2
-    assert "settings.json is damaged" in capsys.readouterr().err
-    (out / "settings.json").unlink()
-    (out / "checkpoint.pt").write_bytes((out / "checkpoint.pt").read_bytes()[:200])
-    assert start(*words, "--resume") == 2
-    assert "checkpoint.pt is damaged or no checkpoint" in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "is of a run with samples of train '20 of 24', not '21 of 24'; give another" in error
 
 
 class Tweets(toys.Lazy):
@@ -411,7 +396,8 @@ def test_check_data_and_prepare_tell_by_their_exit_status(monkeypatch, capsys):
         for command in ("check-data", "prepare"):
             assert main([command, "cremad", "there"]) == status
             assert str(Found(ok)) in capsys.readouterr().out
-    assert calls[0] == (("cremad", Path("there")), {"thorough": False, "expected": True})
+    wanted = {"thorough": False, "expected": True, "options": {}}
+    assert calls[0] == (("cremad", Path("there")), wanted)
 
 
 def test_help_names_the_data_sets():

@@ -349,6 +349,14 @@ def test_nothing_is_left_after_cleaning(copy):
         MVSASingle(root, "train")
 
 
+def test_a_pointer_is_no_tweet(copy):
+    root = copy("raw")
+    data = MVSASingle(root, "test")
+    data.sources(0)[1].write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d")
+    with pytest.raises(ValueError, match="is a pointer of git-lfs, not the text of a tweet"):
+        data.text(0)
+
+
 def test_a_broken_picture(copy):
     root = copy("qmf")
     data = MVSASingle(root, "test")

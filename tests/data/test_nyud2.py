@@ -52,7 +52,7 @@ def test_bad_folders_of_nyud2(own):
     with pytest.raises(ValueError, match="garage is of no class of train, bathroom, bedroom"):
         NYUDepthV2(root, "test")
     (root / "train" / "garage").mkdir()
-    with pytest.raises(ValueError, match=r"train/garage holds no .png or .jpg"):
+    with pytest.raises(ValueError, match=r"train/garage holds no .jpg or .jpeg or .png"):
         NYUDepthV2(root, "train")
     shutil.rmtree(root / "test")
     with pytest.raises(FileNotFoundError, match="test is missing or no folder"):

@@ -14,7 +14,7 @@ from mmlib.methods import METHODS, NAMED, cal_formulas, controls, gap_mixture, m
 from mmlib.methods.boosting import residual_loss
 from mmlib.methods.gap import GapMixture, shift_term, true_score
 from mmlib.training import fit
-from toys import stop_after
+from toys import rows, stop_after
 
 NAMES = NAMED
 NEED = {"boosting-heavier": {"loss_weights": {"visual": 3.0}}}
@@ -44,7 +44,7 @@ def method(name, data=None, epochs=4, **options):
 
 
 def bare(name, **options):
-    return method(name, range(128), **options)
+    return method(name, rows(128), **options)
 
 
 def two_gaussians(mean=(0.1, 0.6), variance=(0.01, 0.04), weight=(0.5, 0.5)):

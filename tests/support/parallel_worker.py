@@ -203,12 +203,11 @@ def said(run, *arguments, **options):
         return f"{type(error).__name__}: {error}"
 
 
-def fitted(name="joint", data=None, epochs=1, width=4, checkpoint=None, resume=False, **options):
+def fitted(name="joint", data=None, epochs=2, width=4, checkpoint=None, resume=False, **options):
     """`fit` with what may differ between processes."""
     data = data or Lazy(".", "train")
-    options = {"lr": 0.02} | options
-    made = {"epochs": int(epochs), "lr": options.pop("lr"), "encoder": lambda: Norms(width)}
-    method = make(name, data, **made)
+    planned, lr = int(epochs), options.pop("lr", 0.02)
+    method = make(name, data, planned, encoder=lambda: Norms(width), lr=lr)
     settings = {"batch_size": 8, "progress": False, "checkpoint": checkpoint, "resume": resume}
     fit(method, data, epochs, **settings | options)
 
@@ -244,15 +243,17 @@ def faults(folder):
         "statistic": said(own, noise=True),
         "state": said(own, whole=False),
         "own norm": said(share_batch_norm, nn.Sequential(OwnNorm(3))),
-        "first": said(fitted, checkpoint=mine),  # the second process sees no file of it
-        "one file": said(fitted, epochs=2, checkpoint=mine, resume=True),
-        "exists": said(fitted, epochs=2, checkpoint=mine),
+        "first": said(
+            fitted, checkpoint=mine, after_epoch=bool
+        ),  # the second process sees no file of it
+        "one file": said(fitted, checkpoint=mine, resume=True),
+        "exists": said(fitted, checkpoint=mine),
     }
     if second:
-        unequal = make("joint", data, encoder=Norms)
+        unequal = make("joint", data, 2, encoder=Norms, lr=0.02)
         mine.parent.mkdir(parents=True)
         save_checkpoint(mine, unequal, [{"epoch": 1, "loss": 2.0}])
-    return found | {"other file": said(fitted, epochs=2, checkpoint=mine, resume=True)}
+    return found | {"other file": said(fitted, checkpoint=mine, resume=True)}
 
 
 def command(out):

@@ -24,6 +24,7 @@ from mmlib.data.reading.media import (
     read_image,
     read_sound,
 )
+from mmlib.data.reading.near import near_names
 from mmlib.data.reading.transforms import finish_pictures, released_view
 from mmlib.data.spectrograms import RECIPES, spectrogram
 
@@ -36,7 +37,8 @@ class Clips(FromFiles):
     `take` reads through a cache: `"audio"` `(B, 1, F, T)` float16, by the recipe `audio` of
     `mmlib.data.spectrograms.RECIPES`, and `"visual"` `(B, 3, frames, S, S)` uint8, S = 8/7 `size`.
     Whether a source has changed is looked at once in a run, and a frame is opened when it is first
-    drawn: `check-data --thorough` opens all. `finish` gives float32: the sound as it is, the frames
+    drawn: `check-data --thorough` opens all. What is there by another spelling of its name, or in
+    folders between, is found (`near_names`). `finish` gives float32: the sound as it is, the frames
     cropped, flipped and normalised. Use one of the subclasses; they say which files are read.
 
     `crops` says how a frame becomes `size` x `size`:
@@ -63,6 +65,8 @@ class Clips(FromFiles):
 
     DI-MML's loaders re-seed for every clip, so that training and evaluation show the same frames
     of all clips of one length; no option repeats that.
+
+    `missing="drop"` leaves out the samples that lack a file; see `FromFiles`.
 
     Raises `FileNotFoundError` for a root, list, folder or file that is missing; `ValueError`, with
     file and line, for a list or a file that is wrong, and for an option that is not known.
@@ -97,8 +101,10 @@ class Clips(FromFiles):
         self._side = None if crops == "released" else size * 8 // 7
         self._sounds = folder_of(sounds, "the clips' sounds, a file each")
         self._pictures = folder_of(pictures, "the clips' frames, a folder each")
-        self._entries = list(entries)
-        self._ending = _ending(self._sounds, self._entries[:20])
+        self._ending = _ending(self._sounds, entries)
+        # of those that are not there by their own name
+        self._sound_names = near_names(self._sounds, (e.id + self._ending for e in entries))
+        self._folder_names = near_names(self._pictures, (entry.id for entry in entries))
         self._keep(entries, cache, self._recipe())
         self._frames_of: dict[int, list[str]] = {}
 
@@ -147,13 +153,16 @@ class Clips(FromFiles):
 
     def files(self, index: int) -> dict[str, Path]:
         """Where a clip's sound (a file) and frames (a folder) belong, there or not."""
-        entry = self._entries[index]
-        return {"audio": Path(self._sound(entry)), "visual": self._pictures / entry.id}
+        sound, frames = self._needs(self._entries[index])
+        return {"audio": sound, "visual": frames}
+
+    def _needs(self, entry: Entry) -> list[Path]:
+        return [Path(self._sound(entry)), Path(self._folder(entry.id))]
 
     def sources(self, index: int) -> list[Path]:
         """The files that a clip is made of: its sound, its frames' folder, and each frame."""
         entry = self._entries[index]
-        folder = self._pictures / entry.id
+        folder = Path(self._folder(entry.id))
         return [Path(self._sound(entry)), folder, *(folder / name for name in self._listed(entry))]
 
     @cached_property
@@ -208,7 +217,7 @@ class Clips(FromFiles):
 
     def _picture(self, clip: str, name: str) -> Tensor:
         """A frame, squeezed or whole, bytes: with channels last resizing is three times as fast."""
-        path = f"{self._pictures}{os.sep}{clip}{os.sep}{name}"
+        path = f"{self._folder(clip)}{os.sep}{name}"
         side = self._side
         return self._cached(f"{clip}/{name}", path, lambda: read_image(path, side).movedim(0, -1))
 
@@ -223,15 +232,19 @@ class Clips(FromFiles):
 
     def _listed(self, entry: Entry) -> list[str]:
         """A clip's frames in order: the event's alone where its times are given."""
-        names = frame_names(f"{self._pictures}{os.sep}{entry.id}")
+        names = frame_names(self._folder(entry.id))
         if entry.end and not self._pictures.name.endswith("-SE"):
             first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
             names = names[first : max(int(entry.end), first + 1)]
         return names
 
-    # a string, for it is made for every clip of every batch
+    # strings, for they are made for every clip of every batch
     def _sound(self, entry: Entry) -> str:
-        return f"{self._sounds}{os.sep}{entry.id}{self._ending}"
+        name = entry.id + self._ending
+        return f"{self._sounds}{os.sep}{self._sound_names.get(name, name)}"
+
+    def _folder(self, clip: str) -> str:
+        return f"{self._pictures}{os.sep}{self._folder_names.get(clip, clip)}"
 
     def _spectrogram(self, entry: Entry) -> Tensor:
         if self._ending in STORED:
@@ -267,7 +280,7 @@ class Clips(FromFiles):
 
 
 def _ending(folder: Path, entries: Sequence[Entry]) -> str:
-    """Ending of the sound files: that of the first clips which are there."""
+    """Ending of the sound files: that of the first clip which is there."""
     for entry, ending in product(entries, (".wav", *STORED)):
         if (folder / (entry.id + ending)).is_file():
             return ending

@@ -1,7 +1,7 @@
 """The raw material of AV-Digits, digits written and spoken, and which split gets what of it.
 
-Scans and voices are dealt out once, whatever the seed, so that a training set of one seed and a
-test set of another are still disjoint.
+Scans and synthetic voices are dealt out once, whatever the seed, so that a training set of one seed
+and a test set of another are still disjoint.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from mmlib.data.reading.lists import SPLITS
 from mmlib.files import asset
 
 SAMPLE_RATE = 8000
+SAMPLES = 6400  # of every sound, 0.8 s
 WORD_LEVEL = 0.1  # root mean square of every spoken word
 VOICES = (20, 27, 54)  # for training, validation, test
 SCAN_SHARES = (0.6, 0.15)  # of each digit, for training and validation; the rest is for test
@@ -73,7 +74,7 @@ def enlarged_scans() -> dict[int, np.ndarray]:
     }
 
 
-def _deal(shares: Sequence[int], split: str, salt: int) -> np.ndarray:
+def deal_out(shares: Sequence[int], split: str, salt: int | Sequence[int]) -> np.ndarray:
     """Positions of a split when as many things as the shares sum to are shuffled and dealt out."""
     order = np.random.default_rng(salt).permutation(sum(shares))
     return np.split(order, np.cumsum(shares)[:-1])[SPLITS.index(split)]
@@ -87,7 +88,7 @@ def scans_of(split: str) -> list[np.ndarray]:
         mine = np.flatnonzero(target == digit)
         train, val = (int(share * len(mine)) for share in SCAN_SHARES)
         shares = (train, val, len(mine) - train - val)
-        chosen.append(mine[_deal(shares, split, salt=digit)])
+        chosen.append(mine[deal_out(shares, split, salt=digit)])
     return chosen
 
 
@@ -95,6 +96,6 @@ def scans_of(split: str) -> list[np.ndarray]:
 def clips_of(split: str) -> list[np.ndarray]:
     """Clips of a split's voices, by digit."""
     spoken = spoken_digits()
-    voices = _deal(VOICES, split, salt=100)
+    voices = deal_out(VOICES, split, salt=100)
     mine = np.isin(spoken.voice, voices)
     return [np.flatnonzero(mine & (spoken.digit == digit)) for digit in range(10)]

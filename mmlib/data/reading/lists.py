@@ -9,10 +9,17 @@ import torch
 from torch import Tensor
 
 from mmlib.arguments import one_of
-from mmlib.data.reading.folders import file_of
+from mmlib.data.reading.damage import no_file, refusal_of, stub_of
+from mmlib.data.reading.folders import NoList
 
 SPLITS = ("train", "val", "test")
 LONGEST_NAME = 200  # bytes; file systems take 255, and an ending has to fit
+
+
+class WrongList(ValueError):
+    """A list holds what it should not; `label` is the class that is not known, if that is it."""
+
+    label: str = ""
 
 
 class Line(NamedTuple):
@@ -22,11 +29,11 @@ class Line(NamedTuple):
     number: int
     text: str
 
-    def bad(self, expected: str, text: str | None = None) -> ValueError:
+    def bad(self, expected: str, text: str | None = None) -> WrongList:
         """The error for this line, or for the part of it that is wrong, and what was expected."""
         text = self.text if text is None else text
         shown = text if len(text) <= 80 else text[:77] + "..."
-        return ValueError(f"{self.path}:{self.number} is {shown!r}; expected {expected}")
+        return WrongList(f"{self.path}:{self.number} is {shown!r}; expected {expected}")
 
     def safe_id(self, id: str, nested: bool = False) -> str:
         """`id`, if it names something below the data set's root; otherwise a `ValueError`.
@@ -52,14 +59,19 @@ class Line(NamedTuple):
         if label not in classes:
             shown = ", ".join(classes[:8])
             shown += f", ... ({len(classes)} in all)" if len(classes) > 8 else ""
-            raise self.bad(f"one of the classes {shown}", label)
+            raise self._unknown(f"one of the classes {shown}", label)
         return classes.index(label)
 
     def whole_label(self, label: str, count: int) -> int:
         """A label written as a number, if it is in 0..count - 1; otherwise a `ValueError`."""
         if not (label.isascii() and label.isdigit()) or len(label) > 9 or int(label) >= count:
-            raise self.bad(f"a label in 0..{count - 1}", label)
+            raise self._unknown(f"a label in 0..{count - 1}", label)
         return int(label)
+
+    def _unknown(self, expected: str, label: str) -> WrongList:
+        error = self.bad(expected, label)
+        error.label = label
+        return error
 
 
 class Entry(NamedTuple):
@@ -81,18 +93,22 @@ def read_lines(path: str | Path) -> list[Line]:
     A byte-order mark and Windows line ends are read as if they were not there. Raises
     `FileNotFoundError`, or `ValueError` for a file that is not UTF-8 or holds no line.
     """
-    path = file_of(path, "put the data set's list there")
+    path = Path(path)
+    if no_file(path):
+        raise NoList(f"{path} {no_file(path)}; put the data set's list there")
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if stub_of(content):
+        raise WrongList(refusal_of(path, "a list"))
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{number} is not UTF-8 text; save the list as UTF-8") from error
+        raise WrongList(f"{path}:{number} is not UTF-8 text; save the list as UTF-8") from error
     # not splitlines(), which also breaks at characters that may stand within a line
     texts = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines = [Line(path, number, t.strip()) for number, t in enumerate(texts, 1) if t.strip()]
     if not lines:
-        raise ValueError(f"{path} is empty; expected one clip a line")
+        raise WrongList(f"{path} is empty; expected one clip a line")
     return lines
 
 

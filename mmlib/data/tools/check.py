@@ -1,5 +1,7 @@
 """What is in a data set's folder, held against what should be in it."""
 
+import inspect
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -7,17 +9,21 @@ from typing import NamedTuple
 import torch
 from tqdm.auto import tqdm
 
-from mmlib.arguments import one_of
-from mmlib.data.kinetics_sounds import KineticsSounds, folder_of_lists, has_list
-from mmlib.data.mvsa import MVSASingle
+from mmlib.arguments import check_kinds, known_names, one_of
 from mmlib.data.reading.clips import Clips
-from mmlib.data.reading.folders import folder_of, inner_folder
+from mmlib.data.reading.damage import damage_of, refusal_of
+from mmlib.data.reading.folders import folder_of
 from mmlib.data.reading.lists import SPLITS
-from mmlib.data.tools.published import KNOWN, Known
-from mmlib.data.tools.report import Report, Row
+from mmlib.data.reading.missing import SMALL, what_stands_for
+from mmlib.data.reading.near import beside
+from mmlib.data.tools.advice import advice_for
+from mmlib.data.tools.leaks import leaks_of
+from mmlib.data.tools.published import KNOWN, Known, numbers_of
+from mmlib.data.tools.report import SHOWN, Fault, Report
+from mmlib.data.tools.table import Row
+from mmlib.data.tools.voices import check_voices
 
 OPENED = 20  # samples of a split that are opened, evenly spread, unless all are
-POINTER = b"version https://git-lfs"
 
 
 def check_data(
@@ -26,57 +32,104 @@ def check_data(
     thorough: bool = False,
     expected: bool = True,
     progress: bool = True,
+    options: Mapping | None = None,
 ) -> Report:
     """Hold a data set against what is published of it, and look for files missing or broken.
 
     That every file is there and not empty is checked for all samples; 20 of a split are read, or
     all with `thorough`, which also tells the silent sounds among them. With `expected=False`, for a
-    sample tree, counts may differ from the published ones. Nothing is cached or changed.
+    sample tree, counts may differ from the published ones. `options` are those of the data set, by
+    name; with `missing="drop"` a missing file is no fault. Of the human voices of AV-Digits all are
+    read, and none may lack. Nothing is cached or changed.
 
-    Raises `ValueError` for an unknown name and `FileNotFoundError` for a missing root; all else
-    that is wrong stands in the report.
+    Raises `ValueError` for an unknown name or option and `FileNotFoundError` for a missing root,
+    or one without any voice; all else that is wrong stands in the report.
     """
-    known = KNOWN[one_of("name", name, tuple(KNOWN))]
+    if one_of("name", name, (*KNOWN, "av-digits")) == "av-digits":
+        known_names("--data-options", options or {}, ("size", "deal"), name)
+        return check_voices(Path(root), progress)
+    known = KNOWN[name]
     root = folder_of(root, f"the root of {name}")
-    splits, problems = _open(known, root)
+    options = _checked(name, known.kind, dict(options or {}))
+    splits, problems = _open(known.kind, root, known.options | options | {"missing": "error"})
     looks = {
         split: _look(data, thorough, f"check {name} {split}", progress)
         for split, data in splits.items()
     }
-    missing = [text for look in looks.values() for text in look.missing.values()]
-    broken = [text for look in looks.values() for text in look.broken]
-    return Report(
+    missing = [fault for look in looks.values() for fault in look.missing.values()]
+    drop = options.get("missing") == "drop"
+    kept, failed = _without(known, root, options) if missing else ({}, {})
+    problems |= failed if drop else {}
+    report = Report(
         name=name,
         root=root,
         classes=(max((len(data.classes) for data in splits.values()), default=0), known.classes),
-        rows=tuple(_rows(known, root, splits, looks)),
-        problems=tuple(problems),
+        part=_part(known, splits),
+        rows=tuple(_rows(numbers_of(known, splits, options, root), splits, looks)),
+        problems=tuple(f"{', '.join(names)}: {text}" for text, (names, _) in problems.items()),
         missing=tuple(missing),
-        broken=tuple(broken),
+        broken=tuple(fault for look in looks.values() for fault in look.broken),
         silent=tuple(text for look in looks.values() for text in look.silent),
+        leaks=tuple(leaks_of(known.alike, splits)),
         opened=sum(look.opened for look in looks.values()),
         samples=sum(map(len, splits.values())),
-        advice=tuple(_advice(name, known, root, bool(problems), bool(missing), bool(broken))),
+        kept=kept if drop or not failed else {},
+        drop=drop,
         strict=expected,
     )
+    errors = [error for _, error in problems.values()]
+    return report._replace(advice=tuple(advice_for(report, known, errors)))
 
 
-def _open(known: Known, root: Path) -> tuple[dict, list[str]]:
-    """The splits that can be opened, and why the others cannot."""
+def _checked(name: str, kind: type, options: dict) -> dict:
+    """The options, if the data set has them."""
+    known = tuple(inspect.signature(kind).parameters)[2:]  # after root and split
+    known_names("--data-options", options, known, name)
+    check_kinds(kind.__init__, options)
+    return options
+
+
+Problems = dict[
+    str, tuple[list[str], Exception]
+]  # by what is said: the splits, and what was raised
+
+
+def _open(kind: type, root: Path, options: Mapping) -> tuple[dict, Problems]:
+    """The splits that can be opened, and why the others cannot.
+
+    Raises `ValueError` where it is a value among the options.
+    """
     splits, problems = {}, {}
     for split in SPLITS:
         try:
-            splits[split] = known.kind(root, split, cache=False, **known.options)
+            splits[split] = kind(root, split, **options | {"cache": False})
         except (OSError, ValueError) as error:
-            problems.setdefault(str(error), []).append(split)
-    return splits, [f"{', '.join(names)}: {text}" for text, names in problems.items()]
+            if any(_is_about(error, *option) for option in options.items()):
+                raise
+            problems.setdefault(str(error), ([], error))[0].append(split)
+    return splits, problems
+
+
+def _is_about(error: Exception, name: str, value: object) -> bool:
+    """Whether an option's value is wrong, or the folder that it names is missing."""
+    return str(error).startswith(f"{name} is ") or f"{value} is missing or no folder" in str(error)
+
+
+def _without(
+    known: Known, root: Path, options: Mapping
+) -> tuple[dict[str, tuple[int, int]], Problems]:
+    """How many samples of each split `missing="drop"` keeps, of how many, and why none."""
+    drop = {"missing": "drop"}
+    splits, problems = _open(known.kind, root, known.options | options | drop)
+    counts = ((split, data.dropped) for split, data in splits.items())
+    return {split: (dropped.kept, dropped.listed) for split, dropped in counts}, problems
 
 
 class _Look(NamedTuple):
     """What is missing of which sample of a split, what cannot be read or heard; number opened."""
 
-    missing: dict[int, str]
-    broken: list[str]
+    missing: dict[int, Fault]
+    broken: list[Fault]
     silent: list[str]
     opened: int
 
@@ -87,9 +140,9 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
     chosen = {int(k * step) for k in range(len(data)) if k * step < len(data)}
     for i in tqdm(range(len(data)), desc=title, unit="sample", disable=not progress, leave=False):
         try:
-            text = _absent(data, i)
+            text = _absent(data, i, named=len(missing) < SHOWN)
             if text:
-                missing[i] = text
+                missing[i] = Fault(data.ids[i], data.split, text)
             elif i in chosen:
                 opened += 1
                 clips = isinstance(data, Clips)
@@ -97,22 +150,28 @@ def _look(data, thorough: bool, title: str, progress: bool) -> _Look:
                 if clips and data.is_silent(i):
                     silent.append(f"{data.ids[i]} ({data.files(i)['audio']})")
         except FileNotFoundError as error:
-            missing[i] = str(error)
+            missing[i] = Fault(data.ids[i], data.split, str(error))
         except (OSError, ValueError) as error:
-            broken.append(str(error))
+            broken.append(Fault(data.ids[i], data.split, str(error)))
     return _Look(missing, broken, silent, opened)
 
 
-def _absent(data, index: int) -> str:
-    """The first file of a sample that is missing, empty or a pointer to one; or nothing."""
+def _absent(data, index: int, named: bool) -> str:
+    """The first file of a sample that is missing, or empty or a pointer; or nothing.
+
+    Of one that will be `named` also what lies beside it, which takes a look around.
+    """
     for path in _paths(data, index):
-        if not path.exists():
-            return f"{path} is missing"
-        size = path.stat().st_size if path.is_file() else 1000
-        if not size:
-            return f"{path} is empty"
-        if size < 200 and path.read_bytes().startswith(POINTER):
-            return f"{path} is a pointer of git-lfs; run git lfs pull"
+        try:
+            info = path.stat()
+        except OSError:
+            return f"{path} is missing{beside(path) if named else ''}"
+        size = info.st_size if stat.S_ISREG(info.st_mode) else SMALL
+        text = what_stands_for(path, size)
+        if text:
+            return text
+        if size < SMALL and damage_of(path):  # it is cut short, so that it need not be opened
+            raise ValueError(refusal_of(path, "a file"))
     return ""
 
 
@@ -122,30 +181,23 @@ def _paths(data, index: int) -> Iterator[Path]:
     yield from data.sources(index)
 
 
-def _rows(known: Known, root: Path, splits: Mapping, looks: Mapping[str, _Look]) -> Iterator[Row]:
+def _part(known: Known, splits: Mapping) -> int | None:
+    """How many classes the lists hold, if they are some of the published ones and not all."""
+    labels = {data.classes[i] for data in splits.values() for i in data.target.unique().tolist()}
+    return len(labels) if labels and known.has_part(labels) else None
+
+
+def _rows(known: Known, splits: Mapping, looks: Mapping[str, _Look]) -> Iterator[Row]:
     """All and every class, of the splits that are counted together."""
-    published = _is_published(known, root, splits)
-    counts = known.counts if published else {(split,): None for split in SPLITS}
-    by_class = known.by_class if published else {}
-    for names in dict.fromkeys([*counts, *by_class]):
+    for names in dict.fromkeys([*known.counts, *known.by_class]):
         if not all(split in splits for split in names):
             continue
-        total = counts.get(names, sum(known.counts.values()))
+        labels = known.by_class.get(names, {})
+        total = known.counts[names] if names in known.counts else sum(labels.values())
         yield Row(names, "all", total, *_count(splits, looks, names))
-        labels = by_class.get(names, {})
         for number, label in enumerate(splits[names[0]].classes):
             wanted = labels.get("", labels.get(label.replace("_", " ")))
             yield Row(names, label, wanted, *_count(splits, looks, names, number))
-
-
-def _is_published(known: Known, root: Path, splits: Mapping) -> bool:
-    """Whether the lists are those whose numbers are known."""
-    if known.kind is MVSASingle:
-        shipped = (root / "my_val_mvsa.txt").is_file()
-        return all(d.layout == "qmf" or d.layout == "mla" and shipped for d in splits.values())
-    if known.kind is KineticsSounds:
-        return not has_list(folder_of_lists(root), "val")
-    return True
 
 
 def _count(
@@ -155,22 +207,3 @@ def _count(
     targets = [(n, *pair) for n in names for pair in enumerate(splits[n].target.tolist())]
     mine = [i in looks[n].missing for n, i, own in targets if label in (None, own)]
     return len(mine), mine.count(False)
-
-
-def _advice(
-    name: str, known: Known, root: Path, problems: bool, missing: bool, broken: bool
-) -> Iterator[str]:
-    if problems:
-        yield f"lists: {known.lists.replace('ROOT', str(root))}"
-    if problems or missing:
-        inner = inner_folder(root, "AVE_Dataset")
-        command = f"python -m mmlib prepare {name} {root}"
-        if known.videos and (inner / known.videos).is_dir():
-            yield f"{command}, which makes frames and sound from {known.videos}"
-        elif known.videos:
-            yield f"get the videos: {known.media}"
-            yield f"put them in {inner / known.videos}, then {command}"
-        else:
-            yield f"get the files: {known.media}"
-    if broken:
-        yield "get or extract anew what cannot be read"

@@ -1,9 +1,14 @@
 """What the writers of sample trees share: the folder, its files, colours."""
 
+import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
+
+from mmlib.files import LOCK
 
 README = (
     "This is a generated sample of mmlib in the layout of {name}: drawn pictures and synthetic "
@@ -15,21 +20,38 @@ README = (
 def start_sample(root: str | Path, name: str) -> Path:
     """Make the folder of a sample, with a README that says so.
 
-    Raises `FileExistsError` for a folder that holds something else: lists would be overwritten.
+    Raises `FileExistsError` for a folder that holds something else.
     """
-    root = Path(root)
+    root = free_for_sample(root)
     root.mkdir(parents=True, exist_ok=True)
-    readme = root / "README.txt"
+    (root / "README.txt").write_text(README.format(name=name), encoding="utf-8")
+    return root
+
+
+def free_for_sample(root: str | Path) -> Path:
+    """`root`, if nothing or a sample is in it; otherwise a `FileExistsError`: lists would be
+    overwritten."""
+    root, readme = Path(root), Path(root) / "README.txt"
     ours = readme.is_file() and readme.read_text("utf-8", errors="replace").startswith(README[:26])
-    if any(root.iterdir()) and not ours:
+    if not ours and root.exists() and any(path.name != LOCK for path in root.iterdir()):
         raise FileExistsError(f"{root} is not empty and no sample of mmlib; give another folder")
-    readme.write_text(README.format(name=name), encoding="utf-8")
     return root
 
 
 def save(picture: Image.Image, path: Path, quality: int = 80) -> None:
     """Write a picture, and make its folder; `quality` is that of a jpeg."""
-    picture.save(placed(path), quality=quality)
+    form = Image.registered_extensions()[path.suffix]
+    written(path, lambda file: picture.save(file, form, quality=quality))
+
+
+def written(path: Path, save: Callable[[BinaryIO], object]) -> None:
+    """Write what `save` puts into a file, and make its folder.
+
+    In memory first: encoders do not say that the disk is full.
+    """
+    content = io.BytesIO()
+    save(content)
+    placed(path).write_bytes(content.getvalue())
 
 
 def write_lines(path: Path, lines: list[str]) -> None:

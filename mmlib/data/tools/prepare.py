@@ -1,8 +1,8 @@
 """Frames and sound out of the original videos, by PyAV: in parallel, resumable, clip by clip."""
 
 import math
-import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +12,13 @@ from mmlib.arguments import one_of, whole_number
 from mmlib.data import ave, kinetics_sounds
 from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
 from mmlib.data.reading.lists import SPLITS
-from mmlib.data.tools.videos import Clip, import_av, is_there, make_lacking
+from mmlib.data.reading.near import matched, near_names
+from mmlib.data.tools.videos import Clip, import_av, lacking, make_lacking, remove
 from mmlib.data.tools.workers import of_all
 from mmlib.devices import usable_cores
-from mmlib.files import write_text
+from mmlib.files import taken, write_text
 
+PATTERN = "frame_{place:05d}.jpg"  # of Kinetics-Sounds
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".flv")
 FAILURES = "prepare-failed.txt"
 
@@ -31,7 +33,8 @@ class Failure(NamedTuple):
 class PrepareReport(NamedTuple):
     """What `prepare` did: clips `done` and `skipped` (there already), `failed`, and `missing`.
 
-    `missing` are clips of the lists whose videos are not there.
+    `missing` are clips of the lists whose videos are not there; `replaced` says what was in the
+    place of sounds and frames of clips that are done now: pointers, empty or cut files.
     """
 
     name: str
@@ -39,6 +42,7 @@ class PrepareReport(NamedTuple):
     skipped: int
     failed: tuple[Failure, ...]
     missing: tuple[str, ...]
+    replaced: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -53,6 +57,9 @@ class PrepareReport(NamedTuple):
         lines += [f"  {failure.id}: {failure.reason}" for failure in self.failed[:5]]
         if self.failed:
             lines.append(f"All of them stand in {FAILURES}; replace these videos and run it again.")
+        if self.replaced:
+            what = f"{len(self.replaced):,}, such as {self.replaced[0]}"
+            lines.append(f"Files and folders replaced that were no good: {what}")
         if self.missing:
             count = f"{len(self.missing):,}, such as {self.missing[0]}"
             lines.append(f"Clips of the lists without a video: {count}")
@@ -83,11 +90,14 @@ def prepare(
 
     Works in `processes` processes, by default one a core that it may use. What is there already is
     left alone, so that a run which was stopped or killed is resumed by starting it again; a clip is
-    written beside its place, as `<clip>.part`, and renamed when it is whole. A video that cannot be
-    read does not stop the others: it stands in the report and in `root/prepare-failed.txt`.
+    written beside its place, as `<clip>.<8 digits>.part`, and renamed when it is whole. What is a
+    pointer of git-lfs, empty, a web page or cut short is not there: it is replaced, frames with
+    their folder. A video that cannot be read does not stop the others: it stands in the report and
+    in `root/prepare-failed.txt`.
 
     Raises `ModuleNotFoundError` without PyAV; `ValueError` for an unknown name or a bad number;
-    `FileNotFoundError` for a root, folder or list that is missing; `OSError` when the disk is full.
+    `FileNotFoundError` for a root, folder or list that is missing; `FileExistsError` where another
+    process prepares the same folder; `OSError` when the disk is full.
     """
     clips_of = CLIPS[one_of("name", name, tuple(CLIPS))]
     if not 0 < fps < math.inf:
@@ -96,16 +106,35 @@ def prepare(
         whole_number("processes", processes, at_least=1)
     import_av()
     root = folder_of(root, f"the root of {name}")
-    clips, missing = clips_of(root, fps)
-    left = [clip for clip in clips if not (is_there(clip.frames) and is_there(clip.sound))]
-    skipped, reasons = len(clips) - len(left), {}
-    outcomes = of_all(make_lacking, left, processes or usable_cores())
-    bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
-    for id, reason in tqdm(outcomes, total=len(clips), initial=skipped, **bar):
-        reasons[id] = reason
-    failed = [Failure(clip.id, reasons[clip.id]) for clip in left if reasons[clip.id]]
-    _write_failures(root / FAILURES, failed)
-    return PrepareReport(name, len(left) - len(failed), skipped, tuple(failed), tuple(missing))
+    place = inner_folder(root, "AVE_Dataset") if name == "ave" else root
+    clips, missing = clips_of(place, fps)
+    with taken(place, "prepare"):
+        _remove_parts(clips)
+        lacks = {clip.id: lacking(clip) for clip in clips}
+        left = [clip for clip in clips if lacks[clip.id]]
+        outcomes = of_all(make_lacking, left, processes or usable_cores())
+        bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
+        reasons = dict(tqdm(outcomes, total=len(clips), initial=len(clips) - len(left), **bar))
+        failed = [Failure(clip.id, reasons[clip.id]) for clip in left if reasons[clip.id]]
+        _write_failures(root / FAILURES, failed)
+    done, replaced = len(left) - len(failed), _replaced(lacks, reasons)
+    skipped = len(clips) - len(left)
+    return PrepareReport(name, done, skipped, tuple(failed), tuple(missing), tuple(replaced))
+
+
+def _replaced(lacks: Mapping[str, Mapping], reasons: Mapping[str, str]) -> Iterator[str]:
+    """What was in the place of sounds and frames that are made now."""
+    for id, found in lacks.items():
+        for target, damage in found.items():
+            if not reasons[id] and damage != "is missing":
+                yield f"{target} ({damage.removeprefix('is ')})"
+
+
+def _remove_parts(clips: list[Clip]) -> None:
+    """What killed processes left; nobody else is at work here."""
+    for folder in {target.parent for clip in clips for target in (clip.frames, clip.sound)}:
+        for path in folder.glob("*.part"):
+            remove(path)
 
 
 # which clips there are, and which of the lists lack a video
@@ -115,26 +144,27 @@ Clips = tuple[list[Clip], list[str]]
 
 def _cremad(root: Path, fps: float) -> Clips:
     videos = _videos(root / "VideoFlash", "the .flv videos of CREMA-D")
-    frames, sounds = root / _folder(fps), root / "AudioWAV"
-    places = {id: (frames / id, sounds / f"{id}.wav") for id in videos}
+    places = _places(root / _folder(fps), root / "AudioWAV", videos)
     return [Clip(id, videos[id], *places[id], fps, least=3) for id in videos], []
 
 
 def _ave(root: Path, fps: float) -> Clips:
-    root = inner_folder(root, "AVE_Dataset")
     videos = _videos(root / "AVE", "the .mp4 videos of AVE")
-    frames, sounds = root / f"{_folder(fps)}-SE", root / "AudioWAV"
-    folder, clips, missing = list_folder(root, None, "data/AVE"), {}, []
+    folder, clips = list_folder(root, None, "data/AVE"), {}
     paths = [path for split in SPLITS if (path := folder / f"{split}Set.txt").is_file()]
-    for path in paths or [folder / "Annotations.txt"]:
-        for id, _, _, start, end in ave.read_list(path, ave.classes_of(path), "first"):
-            if id not in videos:
-                missing.append(id)
-                continue
-            places = frames / id, sounds / f"{id}.wav"
-            clip = Clip(id, videos[id], *places, fps, least=10, start=start, end=end)
+    entries = [
+        entry
+        for path in paths or [folder / "Annotations.txt"]
+        for entry in ave.read_list(path, ave.classes_of(path), "first")
+    ]
+    ids = [entry.id for entry in entries]
+    videos = _with_near(videos, ids)
+    places = _places(root / f"{_folder(fps)}-SE", root / "AudioWAV", ids)
+    for id, _, _, start, end in entries:
+        if id in videos:
+            clip = Clip(id, videos[id], *places[id], fps, least=10, start=start, end=end)
             clips.setdefault(id, clip)
-    return list(clips.values()), missing
+    return list(clips.values()), [id for id in ids if id not in videos]
 
 
 def _kinetics(root: Path, fps: float) -> Clips:
@@ -145,14 +175,16 @@ def _kinetics(root: Path, fps: float) -> Clips:
     clips, missing = [], []
     for split in splits:
         videos = _videos(top / split, "the .mp4 videos of that split")
-        frames, sounds = root / "ks_visual" / split, root / "ks_audio" / split
-        for id in _listed(root, split) or videos:
+        ids = _listed(root, split) or list(videos)
+        videos = _with_near(videos, ids)
+        places = _places(root / "ks_visual" / split, root / "ks_audio" / split, ids)
+        for id in ids:
             video = videos.get(id) or videos.get(_kinetics_name(id))
             if video is None:
                 missing.append(f"{split}/{id}")
                 continue
-            name, places = f"{split}/{id}", (frames / id, sounds / f"{id}.wav")
-            clips.append(Clip(name, video, *places, fps, least=3, pattern="frame_{place:05d}.jpg"))
+            clip = Clip(f"{split}/{id}", video, *places[id], fps, least=3, pattern=PATTERN)
+            clips.append(clip)
     return clips, missing
 
 
@@ -182,12 +214,30 @@ def _folder(fps: float) -> str:
 
 
 def _videos(folder: Path, what: str) -> dict[str, Path]:
-    """The videos of a folder by the names of their clips, sorted."""
-    names = sorted(os.listdir(folder_of(folder, what)))
-    videos = [folder / n for n in names if n.lower().endswith(VIDEOS) and n[0] != "."]
-    if not videos:
-        raise FileNotFoundError(f"{folder} holds no video; put {what} there")
-    return {path.stem: path for path in videos}
+    """The videos of a folder by the names of their clips, sorted.
+
+    If there are none, those of folders in it: of classes, or unpacked into one of its own name.
+    """
+    folder_of(folder, what)
+    for pattern in ("*", "*/*"):
+        paths = [p for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(VIDEOS)]
+        hidden = {p for p in paths if any(x[0] == "." for x in p.relative_to(folder).parts)}
+        if len(hidden) < len(paths):
+            return {path.stem: path for path in paths if path not in hidden}
+    raise FileNotFoundError(f"{folder} holds no video; put {what} there")
+
+
+def _with_near(videos: dict[str, Path], ids: list[str]) -> dict[str, Path]:
+    """`videos`, and by the ids of a list also those whose names are only spelled otherwise."""
+    return videos | {id: videos[name] for id, name in matched(ids, videos).items()}
+
+
+def _places(frames: Path, sounds: Path, ids: Iterable[str]) -> dict[str, tuple[Path, Path]]:
+    """Where the frames and the sound of each clip are or belong."""
+    seen = near_names(frames, ids)
+    heard = near_names(sounds, (f"{id}.wav" for id in ids))
+    names = ((id, f"{id}.wav") for id in ids)
+    return {id: (frames / seen.get(id, id), sounds / heard.get(wav, wav)) for id, wav in names}
 
 
 def _write_failures(path: Path, failed: list[Failure]) -> None:

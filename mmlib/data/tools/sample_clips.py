@@ -9,6 +9,7 @@ on them, because it is built in: in the clips of CREMA-D's layout the first fram
 import colorsys
 import math
 import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from mmlib.data.reading.digits import spoken_digits
 from mmlib.data.reading.lists import carve
 from mmlib.data.reading.media import read_first_channel
 from mmlib.data.spectrograms import spectrogram
-from mmlib.data.tools.drawing import placed, save, start_sample, write_lines
+from mmlib.data.tools.drawing import placed, save, start_sample, write_lines, written
 
 RATE = 16_000  # Hz, of every sound written
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
@@ -137,7 +138,7 @@ def write_kinetics_sounds(
             _write_frames(root / "ks_visual" / split / clip, "frame_{:05d}.jpg", 1, label, random)
             if layout == "smv":  # in place of the wav file its filter bank
                 bank = spectrogram(*read_first_channel(sound), "fbank")
-                np.save(sound.with_suffix(".npy"), bank.numpy())
+                written(sound.with_suffix(".npy"), partial(np.save, arr=bank.numpy()))
                 sound.unlink()
             path = f"ks_visual/{split}/{clip} 10"
             lines[split].append(f"{path} {label}" if layout == "smv" else f"{clip},10,{label}")
@@ -235,4 +236,5 @@ def _colour(hue: float, saturation: float, brightness: float) -> tuple[int, ...]
 
 
 def _write_sound(path: Path, sound: np.ndarray) -> None:
-    soundfile.write(placed(path), np.clip(sound, -1, 1), RATE, subtype="PCM_16")
+    form = {"format": "WAV", "subtype": "PCM_16"}
+    written(path, lambda file: soundfile.write(file, np.clip(sound, -1, 1), RATE, **form))

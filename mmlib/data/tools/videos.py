@@ -1,18 +1,24 @@
 """Frames and sound out of one video, by PyAV: whole or not at all."""
 
+import io
 import math
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
+from PIL import Image
 
 from mmlib.data.reading.cache import NO_SPACE
-from mmlib.data.reading.folders import PICTURES
+from mmlib.data.reading.damage import MOST_PIXELS, damage_of, no_file, refusal_of
+from mmlib.data.reading.folders import frame_names
+from mmlib.data.reading.media import MOST_VALUES
 
 SLACK = 1e-3  # seconds: times in a container are rounded
 QUALITY = 95  # of the jpegs, as in the released scripts
@@ -37,59 +43,66 @@ class Clip(NamedTuple):
     end: float = math.inf
 
 
+def lacking(clip: Clip) -> dict[Path, str]:
+    """What a clip lacks of its sound and its frames, and why: it "is missing", or what is there is
+    no good: a pointer, empty, cut short. Found by a few short reads a file; nothing is decoded."""
+    found = {clip.sound: damage_of(clip.sound, "a sound"), clip.frames: _damage_of(clip.frames)}
+    return {target: damage for target, damage in found.items() if damage}
+
+
+def _damage_of(folder: Path) -> str:
+    try:
+        names = frame_names(folder)
+    except (FileNotFoundError, ValueError):  # or empty, or with names that nothing can open
+        return "is missing"
+    damages = ((name, damage_of(folder / name, "a picture")) for name in names)
+    return next((f"holds {name}, which {damage}" for name, damage in damages if damage), "")
+
+
 def make_lacking(clip: Clip) -> str:
     """Make what a clip lacks; returns why it failed, or nothing."""
-    steps = [(clip.sound, _write_sound), (clip.frames, _write_frames)]
-    steps = [(target, write) for target, write in steps if not is_there(target)]
+    mark = secrets.token_hex(4)  # of this try alone: nobody else writes to these names
+    parts = {target: target.with_name(f"{target.name}.{mark}.part") for target in lacking(clip)}
     try:
-        for target, write in steps:
-            _remove(_part(target))
+        wrong = no_file(clip.video, "a video")
+        if wrong:  # to open a pipe would be to wait
+            return f"{clip.video} {wrong}"
+        for target, part in parts.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            write(clip, _part(target))
-        for target, _ in steps:
-            if target.is_dir():
-                target.rmdir()  # empty, or it would count as there
-            _part(target).rename(target)
+            (_write_sound if target == clip.sound else _write_frames)(clip, part)
+        for target, part in parts.items():
+            if target == clip.frames:
+                remove(target)
+            part.replace(target)
     except Exception as error:  # of a damaged file, what is not said to be there can be None or 0
-        for target, _ in steps:
-            _remove(_part(target))
-        if getattr(error, "errno", None) in NO_SPACE:
-            message = "no space left; free some and run prepare again, what is done is kept"
-            raise OSError(error.errno, message, str(clip.frames)) from error
-        return _reason(clip.video, error)
+        return _reason(clip, error)
+    finally:
+        for part in parts.values():
+            remove(part)
     return ""
 
 
-def _reason(video: Path, error: Exception) -> str:
-    try:
-        with video.open("rb") as file:
-            begin = file.read(40)
-    except OSError as missing:
-        return f"{video} cannot be opened: {missing.strerror}"
-    if not begin:
-        return f"{video} is empty"
-    if begin.startswith(b"version https://git-lfs"):
-        return f"{video} is a pointer of git-lfs, no video; run git lfs pull"
+def _reason(clip: Clip, error: Exception) -> str:
+    """Why a clip failed; raises `OSError` where the disk is full, which is not the clip's fault."""
+    if getattr(error, "errno", None) in NO_SPACE:
+        message = "no space left; free some and run prepare again, what is done is kept"
+        raise OSError(error.errno, message, str(clip.frames)) from error
+    video, refusal = clip.video, refusal_of(clip.video, "a video")
+    if refusal:
+        return refusal
+    if isinstance(error, OSError) and error.filename not in (None, str(video)):
+        return f"{error.filename} cannot be written: {error.strerror}"
     said = error.strerror if isinstance(error, import_av().FFmpegError) else error
     return f"{video} cannot be used: {said}"
 
 
-def _part(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
-
-
-def is_there(target: Path) -> bool:
-    """Whether a wav file is there, or a folder with a picture in it."""
-    if not target.is_dir():
-        return target.is_file()
-    return any(name.lower().endswith(PICTURES) for name in os.listdir(target))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
+def remove(path: Path) -> None:
+    """Remove a file or a folder, there or not; what another process still writes to may stay."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def _write_frames(clip: Clip, folder: Path) -> None:
@@ -114,11 +127,36 @@ def _save_frames(clip: Clip, folder: Path, wanted: set[int] | None = None) -> li
         if number in wanted if wanted is not None else time >= due - SLACK:
             place += 1
             path = folder / clip.pattern.format(frame=number, place=place)
-            frame.to_image().save(path, quality=QUALITY)
+            path.write_bytes(_jpeg(frame))
             due = clip.start + (math.floor((time - clip.start + SLACK) * clip.fps) + 1) / clip.fps
     if not numbers:
         raise ValueError(f"it shows nothing from {clip.start:g} to {clip.end:g} s")
     return numbers
+
+
+def _jpeg(frame) -> bytes:
+    """A frame as it is shown. In memory first: an encoder that writes does not say "disk full"."""
+    if frame.width * frame.height > MOST_PIXELS:
+        raise ValueError(f"its pictures have {frame.width} x {frame.height} pixels")
+    image, content = frame.to_image(), io.BytesIO()
+    turned = frame.side_data.get("DISPLAYMATRIX")
+    if turned is not None:
+        pixels = _upright(np.asarray(image), np.frombuffer(turned, np.int32))
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.save(content, "JPEG", quality=QUALITY)
+    return content.getvalue()
+
+
+def _upright(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Pixels, `(H, W, 3)`, turned and mirrored as a display matrix says, by quarters of a turn.
+
+    Its first numbers are a, b, u, c, d: what is at (x, y) is shown at (a x + c y, b x + d y).
+    """
+    a, b, _, c, d = matrix[:5].tolist()
+    if abs(b) > abs(a):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    pixels = pixels[:, ::-1] if a < 0 else pixels
+    return pixels[::-1] if d < 0 else pixels
 
 
 def _decoded(path: Path) -> Iterator[tuple]:
@@ -179,15 +217,18 @@ def _write_sound(clip: Clip, path: Path) -> None:
             raise ValueError("it has no sound")
         stream = _known(video.streams.audio[0])
         planes = av.AudioResampler(format="fltp")
-        parts = [
-            plane.to_ndarray()  # (channels, samples)
-            for frame in chain(_frames(video, stream), [None])
-            for plane in planes.resample(frame)
-        ]
-        if not sum(part.shape[1] for part in parts):
+        parts, count = [], 0
+        for frame in chain(_frames(video, stream), [None]):
+            for plane in planes.resample(frame):
+                parts.append(plane.to_ndarray())  # (channels, samples)
+                count += parts[-1].size
+            if count > MOST_VALUES:
+                raise ValueError(f"its sound is longer than {MOST_VALUES:,} samples")
+        if not count:
             raise ValueError("its sound is empty")
-        sound = np.concatenate(parts, axis=1).T.clip(-1, 1)
-        soundfile.write(path, sound, stream.rate, format="WAV", subtype="PCM_16")
+        sound, content = np.concatenate(parts, axis=1).T.clip(-1, 1), io.BytesIO()
+        soundfile.write(content, sound, stream.rate, format="WAV", subtype="PCM_16")
+    path.write_bytes(content.getvalue())  # which says where the disk is full
 
 
 def import_av():

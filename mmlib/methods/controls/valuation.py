@@ -38,9 +38,9 @@ class _Filled(Valuation):
     fillers: dict[str, Tensor] = {}  # zeros where there is none
 
     def filled(self, x: dict[str, Tensor], keep: dict[str, Tensor]) -> dict[str, Tensor]:
-        shaped = {m: keep[m].view(-1, *[1] * (x[m].dim() - 1)) for m in x}  # (B,) -> (B, 1, ...)
-        fillers = {m: self.fillers.get(m, x[m].new_zeros(())) for m in x}
-        return {m: torch.where(shaped[m], x[m], fillers[m]) for m in x}
+        shaped = {m: keep[m].view(-1, *[1] * (x[m].dim() - 1)) for m in keep}  # (B,) -> (B, 1, ...)
+        fillers = {m: self.fillers.get(m, x[m].new_zeros(())) for m in keep}
+        return {m: torch.where(shaped[m], x[m], fillers[m]) for m in keep}
 
     @torch.no_grad()
     def predict(self, inputs: Inputs) -> dict[str, Tensor]:
@@ -93,3 +93,11 @@ class MeanFiller(_Filled):
         for inputs, _, _ in read:
             for m, h in self.model.features(inputs).items():
                 self.fillers[m] = self.fillers.get(m, 0) + h.sum(0) / len(self.dataset)
+
+    def state_dict(self) -> dict:
+        return super().state_dict() | {"fillers": self.fillers}
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        device = self.generator.device
+        self.fillers = {m: filler.to(device) for m, filler in state["fillers"].items()}

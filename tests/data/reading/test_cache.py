@@ -11,11 +11,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from warnings import catch_warnings
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from mmlib.data.reading import cache as module
 from mmlib.data.reading.cache import Cache
 from waiting import LIMIT
 
@@ -169,11 +171,12 @@ def test_damaged_entries_are_made_again(cache, source):
     whole, luck = path.read_bytes(), random.Random(0)
     damaged = [b"", b"\0" * len(whole), luck.randbytes(len(whole)), whole + b"more"]
     damaged += [whole[:length] for length in range(0, len(whole), 7)]
+    damaged += [whole[:k] + bytes([whole[k] ^ 1]) + whole[k + 1 :] for k in range(len(whole))]
     damaged += [b"\xff" * 8 + whole[8:], whole[:8] + b"}" + whole[9:]]
     for count, content in enumerate(damaged, start=2):
         path.unlink()
         path.write_bytes(content)
-        assert cache.get("clip", [source], make)["x"].equal(wanted)
+        assert anew(cache).get("clip", [source], make)["x"].equal(wanted)
         assert make.calls == count
         assert path.read_bytes() == whole
 
@@ -228,6 +231,23 @@ def test_a_folder_that_cannot_be_written_to_gives_one_warning(source, tmp_path):
         for _ in range(3):
             assert cache.get("clip", [source], make)["x"].tolist() == list(b"12345678")
     assert len(warned) == 1 and make.calls == 3
+
+
+class Reader:
+    """What PyTorch tells a process that reads ahead of itself."""
+
+    def __init__(self, id):
+        self.id = id
+
+
+@pytest.mark.parametrize(("reader", "process", "warnings"), [(0, 0, 1), (3, 0, 0), (0, 1, 0)])
+def test_of_many_processes_one_warns(reader, process, warnings, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "get_worker_info", lambda: Reader(reader))
+    monkeypatch.setattr(module, "rank", lambda: process)
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with catch_warnings(record=True) as warned:
+        Cache(tmp_path / "cache", RECIPE).get("clip", [source], Maker(source))
+    assert len(warned) == warnings
 
 
 def test_a_cache_that_others_filled_is_read_where_nothing_can_be_written(

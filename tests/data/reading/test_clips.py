@@ -352,16 +352,16 @@ def test_broken_files_are_named(own):
         with pytest.raises(error, match=f"{dataset.ids[0]}.*{message}"):
             dataset.take(torch.tensor([0]))
 
-    for content, message in ((b"", "no sound"), (whole[:999], "cut short"), (whole[:44], "cut")):
+    for content, message in ((b"", "is empty"), (whole[:999], "cut short"), (whole[:44], "cut")):
         sound.write_bytes(content)
         take(ValueError, message)
     sound.unlink()
     take(FileNotFoundError, "is missing")
     sound.write_bytes(whole)
     frames[-1].write_bytes(b"")
-    with pytest.raises(ValueError, match=f"{dataset.ids[0]}.*{frames[-1].name}.*no picture"):
+    with pytest.raises(ValueError, match=f"{dataset.ids[0]}.*{frames[-1].name} is empty"):
         dataset.whole(0)
-    frames[len(frames) // 2].write_bytes(b"")
+    frames[len(frames) // 2].write_bytes(b"nothing")
     take(ValueError, "no picture")
     for frame in frames:
         frame.unlink()

@@ -55,7 +55,7 @@ def test_a_line_is_not_broken_at_unusual_characters(written):
 def test_lists_that_cannot_be_read(tmp_path, written):
     with pytest.raises(FileNotFoundError, match=r"none\.csv is missing"):
         read_lines(tmp_path / "none.csv")
-    with pytest.raises(FileNotFoundError, match="is missing"):
+    with pytest.raises(FileNotFoundError, match="is a folder, not a file"):
         read_lines(tmp_path)
     with pytest.raises(ValueError, match=r"list\.csv:3 is not UTF-8"):
         read_lines(written(b"a\nb\nc\xff\nd"))

@@ -2,15 +2,17 @@
 
 import pickle
 import struct
+from zipfile import ZipFile
 
 import librosa
 import numpy as np
 import pytest
 import soundfile
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.testing import assert_close
 
+from mmlib.data.reading import media
 from mmlib.data.reading.folders import frame_names
 from mmlib.data.reading.media import (
     read_array,
@@ -94,11 +96,11 @@ def test_the_first_channel_at_its_own_rate(sound):
 def test_sounds_that_are_not_there_or_broken(sound, tone, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.wav is missing"):
         read_sound(tmp_path / "none.wav", RATE)
-    with pytest.raises(FileNotFoundError, match="is missing"):
+    with pytest.raises(FileNotFoundError, match="is a folder, not a file"):
         read_sound(tmp_path, RATE)
     path = sound(tone)
     whole = path.read_bytes()
-    for content in (b"", b"RIFF", whole[:40], b"x" * 3000):
+    for content in (b"RIFF", whole[:40], b"x" * 3000):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"a\.wav is no sound that can be read"):
             read_sound(path, RATE)
@@ -115,6 +117,24 @@ def test_sounds_that_are_not_there_or_broken(sound, tone, tmp_path):
     for rate in (100, 400_000):
         with pytest.raises(ValueError, match=f"{rate} samples a second; expected 4000 to 192000"):
             read_sound(sound(tone, rate), RATE)
+
+
+def test_a_small_file_of_many_hours_is_not_read(sound, monkeypatch):
+    """Of silence, a flac of a megabyte holds hours."""
+    path = sound(np.zeros((9000, 2)), name="a.flac").rename(sound(np.zeros(1)))
+    assert len(read_sound(path, RATE)) == 9000
+    monkeypatch.setattr(media, "MOST_VALUES", 17_999)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    with pytest.raises(ValueError, match=r"a\.wav has 9,000 samples of 2 channels; expected"):
+        read_sound(path, RATE)
+
+
+def test_a_recording_that_breaks_off(sound, tone):
+    path = sound(np.tile(tone, 5), name="a.mp3")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"a\.mp3 is cut short: it ends after 2\.\d+ of 5\.00 s"):
+        read_sound(path, RATE)
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
@@ -193,16 +213,51 @@ def test_pictures_that_are_not_there_or_broken(picture, rgb, tmp_path):
     for name in ("a.jpg", "a.png"):
         path = picture(Image.fromarray(rgb), name)
         whole = path.read_bytes()
-        for content in (b"", b"no picture", whole[: len(whole) // 2]):
+        for content, words in (
+            (b"no picture", "is no picture that can be read"),
+            (whole[: len(whole) // 2], "is cut short: its end is missing"),
+        ):
             path.write_bytes(content)
-            with pytest.raises(ValueError, match=f"{name} is no picture that can be read"):
+            with pytest.raises(ValueError, match=f"{name} {words}"):
                 read_image(path)
 
 
 def test_a_picture_of_absurd_size_is_not_decoded(picture):
     path = picture(Image.new("1", (10_000, 6_000)))  # 10 kB on the disk, 180 MB in memory
-    with pytest.raises(ValueError, match=r"it has 10000 x 6000 pixels"):
+    with pytest.raises(
+        ValueError, match=r"a\.png has 10000 x 6000 pixels; expected 50,000,000 at most"
+    ):
         read_image(path)
+
+
+@pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1), (3, 900)])
+def test_a_picture_of_absurd_proportions_is_not_decoded(size, picture):
+    """Resized to cover 256 x 256, a line of 50 million pixels would take 38 GB."""
+    path = picture(Image.new("1", size))
+    with pytest.raises(ValueError, match=f"a.png has {size[0]} x {size[1]} pixels; expected"):
+        read_image(path, 256)
+    assert read_image(picture(Image.new("RGB", (10, 2_500))), 4).shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_upright(orientation, name, rgb, tmp_path):
+    image, exif = Image.fromarray(rgb), Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / name, exif=exif, quality=100)
+    found = read_image(tmp_path / name)
+    with Image.open(tmp_path / name) as stored:
+        wanted = ImageOps.exif_transpose(stored).convert("RGB")
+    assert found.equal(torch.from_numpy(np.array(wanted)).permute(2, 0, 1))
+    assert found.shape[1:] == (rgb.shape[:2] if orientation < 5 else rgb.shape[1::-1])
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_turns_nothing(rgb, tmp_path):
+    luck = np.random.default_rng(0)
+    for _ in range(50):
+        Image.fromarray(rgb).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*" + luck.bytes(60))
+        assert read_image(tmp_path / "a.jpg").shape[1:] == rgb.shape[:2]
 
 
 def test_frames_come_in_the_order_of_their_numbers(tmp_path):
@@ -271,11 +326,26 @@ def test_the_shape_is_checked_before_anything_is_converted(tmp_path, monkeypatch
             read_array(tmp_path / name, (2, 3))
 
 
+def test_arrays_that_are_small_on_the_disk_alone(tmp_path, monkeypatch):
+    torch.save(torch.zeros(1).expand(10**6, 10**6), tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt is no array .*the shape \(1000000, 1000000\)"):
+        read_array(tmp_path / "a.pt")
+    torch.save(torch.zeros(100_000), tmp_path / "a.pt")
+    with ZipFile(tmp_path / "a.pt") as whole, ZipFile(tmp_path / "b.pt", "w", 8) as packed:
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    assert (tmp_path / "b.pt").stat().st_size < 3000
+    assert read_array(tmp_path / "b.pt").shape == (100_000,)
+    monkeypatch.setattr(media, "MOST_VALUES", 49_999)
+    with pytest.raises(ValueError, match=r"b\.pt is no array .*unpacks to 40\d,\d+ bytes"):
+        read_array(tmp_path / "b.pt")
+
+
 def test_arrays_that_are_not_there_or_broken(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.npy is missing"):
         read_array(tmp_path / "a.npy")
     for name in ("a.npy", "a.pkl", "a.pt"):
-        for content in (b"", b"\x93NUMPY", b"garbage" * 9):
+        for content in (b"\x93NUMPY", b"garbage" * 9):
             (tmp_path / name).write_bytes(content)
             with pytest.raises(ValueError, match=f"{name} is no array that can be read"):
                 read_array(tmp_path / name)

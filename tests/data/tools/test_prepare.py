@@ -7,10 +7,12 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from mmlib.data.tools import workers as workers_of
 from mmlib.data.tools.prepare import FAILURES, prepare
 from mmlib.data.tools.sample_clips import write_cremad
 from mmlib.data.tools.sample_videos import write_video, write_videos
+from mmlib.files import LOCK
 from waiting import LIMIT, wait_for
 
 pytestmark = pytest.mark.slow  # files are made and read in each
@@ -184,6 +187,63 @@ def test_sample_trees_come_back_as_they_were_drawn(tmp_path):
         assert (found.float() - expected.float()).abs().mean() < 8
 
 
+MATRICES = {  # a, b, c, d of a display matrix: (x, y) is shown at (a x + c y, b x + d y)
+    "as it is": (1, 0, 0, 1),
+    "a quarter clockwise": (0, 1, -1, 0),
+    "half a turn": (-1, 0, 0, -1),
+    "a quarter anticlockwise": (0, -1, 1, 0),
+    "mirrored": (-1, 0, 0, 1),
+    "mirrored and turned": (0, 1, 1, 0),
+}
+TURN = {
+    "as it is": lambda x: x,
+    "a quarter clockwise": lambda x: np.rot90(x, -1),
+    "half a turn": lambda x: np.rot90(x, 2),
+    "a quarter anticlockwise": np.rot90,
+    "mirrored": np.fliplr,
+    "mirrored and turned": lambda x: x.swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("held", MATRICES)
+def test_frames_come_out_upright_however_the_camera_was_held(held, tmp_path):
+    path = tmp_path / "VideoFlash" / "clip.mp4"
+    path.parent.mkdir()
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32], picture[:24, 32:] = 240, 120
+    write_video(path, [picture] * 10, 10, tone(1))
+    made = path.read_bytes()
+    place = made.index(b"tkhd") + 44  # the matrix of the first track: the picture
+    assert struct.unpack(">9i", made[place : place + 36])[::4] == (1 << 16, 1 << 16, 1 << 30)
+    a, b, c, d = (number << 16 for number in MATRICES[held])
+    matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(made[:place] + matrix + made[place + 36 :])
+    assert run("cremad", tmp_path).ok
+    frame = np.asarray(Image.open(tmp_path / "Image-01-FPS" / "clip" / "00000.jpg"))
+    wanted = TURN[held](picture)
+    assert frame.shape == wanted.shape
+    assert np.abs(frame.astype(int) - wanted).mean() < 8
+
+
+OTHER_CODES = os.fsdecode(b"caf\xe9")  # in Latin-1
+
+
+@pytest.mark.parametrize("there", ["cafe\u0301", OTHER_CODES, "CAF\u00c9"])
+def test_names_that_nearly_fit(there, tmp_path):
+    """A video of another spelling, in a folder of its class, beside a sound in capitals."""
+    try:
+        film(tmp_path / "AVE" / "Bark" / f"{there}.mp4", 2)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    (tmp_path / "trainSet.txt").write_text("Bark&caf\u00e9&good&0&2\n", encoding="utf-8")
+    (tmp_path / "AudioWAV").mkdir()
+    soundfile.write(tmp_path / "AudioWAV" / "caf\u00e9.WAV", tone(2), 16_000, format="WAV")
+    report = run("ave", tmp_path)
+    assert report.ok and report.done == 1 and report.missing == ()
+    assert os.listdir(tmp_path / "AudioWAV") == ["caf\u00e9.WAV"]
+    assert shades(tmp_path / "Image-01-FPS-SE" / "caf\u00e9")[0] == 1
+
+
 def test_channels_are_kept(tmp_path):
     """A filter bank takes the first of them, the other recipes their mean."""
     import av
@@ -219,16 +279,70 @@ def test_what_is_there_is_left_alone(cremad):
     (sounds / "1000_IEO_ANG_HI.wav").write_bytes(b"the official one")
     assert run("cremad", cremad).done == 4
     assert (sounds / "1000_IEO_ANG_HI.wav").read_bytes() == b"the official one"
-    stamps = {path: path.stat().st_mtime_ns for path in cremad.rglob("*.*")}
+    stamps = {path: path.stat().st_mtime_ns for path in cremad.rglob("*.*") if path.name != LOCK}
     again = run("cremad", cremad)
     assert (again.done, again.skipped) == (0, 4)
-    assert stamps == {path: path.stat().st_mtime_ns for path in cremad.rglob("*.*")}
+    assert stamps == {
+        path: path.stat().st_mtime_ns for path in cremad.rglob("*.*") if path.name != LOCK
+    }
     before = content(cremad)
     for name in os.listdir(cremad / "Image-01-FPS" / "1002_IEO_ANG_HI"):
         (cremad / "Image-01-FPS" / "1002_IEO_ANG_HI" / name).unlink()  # leaves an empty folder
     (sounds / "1003_IEO_ANG_HI.wav").unlink()
     again = run("cremad", cremad)
     assert (again.done, again.skipped) == (2, 2)
+    assert content(cremad) == before
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def test_pointers_beside_real_videos_become_sounds(cremad):
+    """What `git clone` leaves of CREMA-D's sounds where git-lfs is not installed."""
+    (cremad / "AudioWAV").mkdir()
+    ids = [path.stem for path in sorted((cremad / "VideoFlash").iterdir())]
+    stubs = (POINTER, b"", b"<!DOCTYPE html><p>404", None)
+    for id, stub in zip(ids, stubs):
+        if stub is not None:
+            (cremad / "AudioWAV" / f"{id}.wav").write_bytes(stub)
+    report = run("cremad", cremad)
+    assert report.ok and (report.done, report.skipped) == (4, 0)
+    assert [text.partition(" (")[2] for text in report.replaced] == [
+        "a pointer of git-lfs, not a sound)",
+        "empty)",
+        "a web page, as a failed download leaves it, not a sound)",
+    ]
+    assert "Files and folders replaced that were no good: 3, such as" in str(report)
+    assert all(soundfile.info(cremad / "AudioWAV" / f"{id}.wav").duration > 1 for id in ids)
+    cut = cremad / "AudioWAV" / f"{ids[0]}.wav"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-999])
+    report = run("cremad", cremad)
+    assert (report.done, report.skipped) == (1, 3) and "(cut short by 999 bytes)" in str(report)
+    assert cut.read_bytes() == whole
+
+
+def test_a_pointer_for_which_no_video_will_do_is_a_failure(tmp_path):
+    film(tmp_path / "VideoFlash" / "clip.flv", 2, sound=False)
+    (tmp_path / "AudioWAV").mkdir()
+    (tmp_path / "AudioWAV" / "clip.wav").write_bytes(POINTER)
+    report = run("cremad", tmp_path)
+    assert not report.ok and (report.done, report.skipped, report.replaced) == (0, 0, ())
+    assert report.failed[0].reason.endswith("it has no sound")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "pointer"])
+def test_frames_of_which_one_is_no_good_are_made_again(damage, cremad):
+    assert run("cremad", cremad).done == 4
+    before = content(cremad)
+    folder = cremad / "Image-01-FPS" / "1002_IEO_ANG_HI"
+    last = folder / frame_names(folder)[-1]
+    whole = last.read_bytes()
+    last.write_bytes({"empty": b"", "cut": whole[:-100], "pointer": POINTER}[damage])
+    (folder / "notes.jpg.txt").touch()  # goes with the folder
+    report = run("cremad", cremad)
+    assert (report.done, report.skipped, len(report.replaced)) == (1, 3, 1)
+    assert f"{folder} (holds {last.name}, which is " in str(report)
     assert content(cremad) == before
 
 
@@ -360,7 +474,88 @@ def _runs(pid):
         return False
 
 
+PREPARE = "import sys; from mmlib.__main__ import main; sys.exit(main())"
+HOLD = """
+import sys, time
+from mmlib.data.tools import prepare as module
+
+make_lacking = module.make_lacking
+
+def slow(clip):
+    print("at work", flush=True)
+    time.sleep(float(sys.argv[2]))
+    return make_lacking(clip)
+
+slow.__module__ = __name__
+module.make_lacking = slow
+if __name__ == "__main__":
+    module.prepare("cremad", sys.argv[1], processes=2, progress=False)
+"""
+
+
+def started(root, driver, seconds):
+    """A process that prepares slowly, once it is at work."""
+    driver.write_text(HOLD)
+    command = [sys.executable, driver, root, str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "at work\n"
+    return process
+
+
+@pytest.mark.slow
+def test_of_two_on_one_root_the_second_is_refused_and_all_is_right(cremad, tmp_path_factory):
+    alone = tmp_path_factory.mktemp("alone")
+    shutil.copytree(cremad / "VideoFlash", alone / "VideoFlash")
+    assert run("cremad", alone).done == 4
+    first = started(cremad, cremad / "driver.py", 1.0)
+    command = [sys.executable, "-c", PREPARE, "prepare", "cremad", cremad]
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 2, second.stderr
+    assert f"another prepare is at work in {cremad}; wait until it has ended" in second.stderr
+    assert first.wait(timeout=LIMIT) == 0
+    assert content(cremad) == content(alone)
+    report = run("cremad", cremad)
+    assert report.ok and report.skipped == 4
+
+
+@pytest.mark.slow
+def test_after_a_killed_owner_the_next_one_works_at_once(cremad):
+    owner = started(cremad, cremad / "driver.py", 3600)
+    for old in ("Image-01-FPS/x.01234567.part", "Image-01-FPS/x.part"):  # of killed ones
+        (cremad / old).mkdir(parents=True)
+        (cremad / old / "00000.jpg").touch()
+    with pytest.raises(FileExistsError, match="another prepare is at work"):
+        run("cremad", cremad)
+    owner.send_signal(signal.SIGKILL)
+    owner.wait(timeout=LIMIT)
+    report = run("cremad", cremad)
+    assert report.ok and report.done == 4
+    assert not list(cremad.rglob("*.part"))
+
+
 # what is broken
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+def test_a_pipe_is_no_video(cremad):
+    os.mkfifo(cremad / "VideoFlash" / "pipe.flv")  # opening it would wait for a writer
+    report = run("cremad", cremad)
+    assert report.done == 4 and report.failed[0].reason.endswith("pipe.flv is a pipe, not a video")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(cremad):
+    (cremad / "AudioWAV").touch()
+    report = run("cremad", cremad)
+    assert len(report.failed) == 4
+    assert f"{cremad / 'AudioWAV'} cannot be written" in report.failed[0].reason
+
+
+@pytest.mark.parametrize("name", ["MOST_VALUES", "MOST_PIXELS"])
+def test_more_than_memory_should_hold(name, cremad, monkeypatch):
+    monkeypatch.setattr(f"mmlib.data.tools.videos.{name}", 1000)
+    [*failed] = run("cremad", cremad).failed
+    words = {"MOST_VALUES": "its sound is longer than 1,000", "MOST_PIXELS": "have 64 x 48 pixels"}
+    assert len(failed) == 4 and all(words[name] in failure.reason for failure in failed)
 
 
 def test_broken_videos_stand_in_the_report_and_stop_nothing(cremad):
@@ -371,8 +566,11 @@ def test_broken_videos_stand_in_the_report_and_stop_nothing(cremad):
     broken = {
         "empty.flv": (b"", "is empty"),
         "noise.flv": (np.random.default_rng(0).bytes(5000), "Invalid data found"),
-        "pointer.flv": (b"version https://git-lfs.github.com/spec/v1\noid", "run git lfs pull"),
-        "cut.mp4": (good.read_bytes()[: size // 2], "Invalid data found"),
+        "pointer.flv": (
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "is a pointer of git-lfs, not a video",
+        ),
+        "cut.mp4": (good.read_bytes()[: size // 2], "is cut short by"),
         "cut.flv": (flash.read_bytes()[: flash.stat().st_size // 2], "breaks off after"),
     }
     for name, (made, _) in broken.items():
@@ -441,15 +639,18 @@ def test_an_event_beyond_the_end(tmp_path):
     assert failure.reason.endswith("it shows nothing from 5 to 9 s")
 
 
-def test_a_full_disk_stops_and_leaves_nothing_half_written(cremad, monkeypatch):
-    save = Image.Image.save
+@pytest.mark.parametrize("ending", [".jpg", ".part"])  # of a frame, of a sound
+def test_a_full_disk_stops_and_leaves_nothing_half_written(ending, cremad, monkeypatch):
+    """Encoders are not asked to write: PIL and soundfile do not say why they could not."""
+    write = Path.write_bytes
 
-    def full(picture, path, **options):
-        if "1002" in str(path):
+    def full(path, content):
+        write(path, content[:100])
+        if "1002" in str(path) and path.suffix == ending:
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(picture, path, **options)
+        write(path, content)
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space left; free some and run prepare again"):
         run("cremad", cremad)
     assert not list(cremad.rglob("*.part"))

@@ -1,7 +1,9 @@
 """Sample trees: the same every time, named as samples, and something can be learned from them."""
 
+import errno
 import hashlib
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -14,6 +16,7 @@ from mmlib.data import AVE, CremaD, KineticsSounds
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.reading.media import read_image
 from mmlib.data.tools.samples import write_sample
+from mmlib.files import taken
 
 pytestmark = pytest.mark.slow  # files are made and read in each
 
@@ -144,6 +147,36 @@ def test_wrong_requests(name, options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         write_sample(name, tmp_path / "tree", **options)
     assert not (tmp_path / "tree").exists()
+
+
+def test_two_at_a_time_in_one_folder(tmp_path):
+    with taken(tmp_path, "sample"):
+        with pytest.raises(FileExistsError, match=f"another sample is at work in {tmp_path}"):
+            write_sample("nyud2", tmp_path, clips_per_class=3)
+    assert write_sample("nyud2", tmp_path, clips_per_class=3) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "options"),
+    [
+        ("cremad", ".wav", {}),
+        ("cremad", ".jpg", {}),
+        ("kinetics-sounds", ".npy", {"layout": "smv"}),
+        ("nyud2", ".png", {}),
+    ],
+)
+def test_a_full_disk(name, ending, options, tmp_path, monkeypatch):
+    """Encoders are not asked to write: PIL, numpy and soundfile do not say why they could not."""
+    write = Path.write_bytes
+
+    def full(path, content):
+        if path.suffix == ending:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space left; free some and run sample again"):
+        write_sample(name, tmp_path, clips_per_class=5, **options)
 
 
 def test_videos_are_left_to_the_module_that_writes_them(tmp_path, monkeypatch):
