@@ -65,7 +65,7 @@ def add_train(commands) -> None:
     add = parser.add_argument
     add("--data", default="av-digits", metavar="NAME", help=f"one of {NAMES}")
     add("--root", type=folder, help="folder of the data set; of av-digits: of human voices")
-    add("--scenario", choices=list(SCENARIOS), default="imbalanced", help="of av-digits")
+    add("--scenario", choices=list(SCENARIOS), help="of av-digits; imbalanced by default")
     methods = f"one of {' '.join(METHODS)}, or of the other controls in mmlib.methods.controls; "
     methods += "gap and cal are our reading of their papers' abstracts"
     add("--method", choices=list(NAMED), default="joint", metavar="METHOD", help=methods)

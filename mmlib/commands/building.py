@@ -37,12 +37,14 @@ def open_data(arguments: argparse.Namespace, settings: dict, split: str):
             raise ValueError(f"--root is missing; give the folder of {arguments.data}")
     known_names("--data-options", options, known, arguments.data)
     check_kinds(kind.__init__, options)
+    if settings["text_model"] and "tokenizer" not in known:
+        raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
     if arguments.data == "av-digits":
         own = {"seed": settings["seed"], "voices": arguments.root}
         return kind(split, settings["scenario"], **own, **options)
+    if arguments.scenario:
+        raise ValueError(f"--scenario is of av-digits; leave it out for {arguments.data}")
     if settings["text_model"]:
-        if "tokenizer" not in known:
-            raise ValueError(f"--text-model is for data with text; {arguments.data} has none")
         options = options | {"tokenizer": HuggingFaceTokenizer(settings["text_model"])}
     return kind(arguments.root, split, **options)
 
@@ -57,6 +59,8 @@ def build(arguments: argparse.Namespace, settings: dict, dataset, device: torch.
     known_names("--options", options, sorted(known), name)
     with seeded(settings["seed"]):
         encoders = {m: encoder_for(x, dataset, settings) for m, x in dataset[0][0].items()}
+    if settings["pretrained"] and not any(isinstance(e, ResNet18) for e in encoders.values()):
+        raise ValueError(f"--pretrained is for ResNet-18; {arguments.data} has no use for one")
     for m, encoder in encoders.items():
         if device.type == "cuda":
             encoder = use_channels_last(encoder)

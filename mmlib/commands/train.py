@@ -151,7 +151,7 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     flags = {name: given[name] for name in ("lr", "accumulate") if name in given}
     names = ("data", "method", "seed", "precision", "pretrained", "text_model")
     settings = {name: getattr(arguments, name) for name in names} | {
-        "scenario": None if real else arguments.scenario,
+        "scenario": None if real else arguments.scenario or "imbalanced",
         "voices": None if real or arguments.root is None else "human",
         "epochs": given.get("epochs", base.epochs),
         "batch_size": given.get("batch_size", base.batch_size),

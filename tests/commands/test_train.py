@@ -468,3 +468,18 @@ def test_sigterm_leaves_at_once(stopped):
     assert said.count(sentence) == 2 + 1  # those of Ctrl-C, and one of the two
     files = [folder / "two" / name / "model.safetensors" for name in ("whole", "ended")]
     assert len({path.read_bytes() for path in files}) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--pretrained"], "--pretrained is for ResNet-18; av-digits has no use for one"),
+        (["--text-model", "bert"], "--text-model is for data with text; av-digits has none"),
+        (["--data", "toy", "--root", ".", "--scenario", "flipped"], "--scenario is of av-dig"),
+    ],
+)
+def test_a_flag_that_would_change_nothing_is_refused(words, sentence, tmp_path, capsys):
+    run = ["train", "--out", str(tmp_path / "run"), "--epochs", "1"]
+    digits = [] if "--data" in words else ["--data-options", "size=20"]
+    assert main([*run, *words, *digits]) == 2
+    assert sentence in capsys.readouterr().err
