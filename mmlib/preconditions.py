@@ -26,22 +26,32 @@ def check_run(
     whole_number("epochs", epochs, at_least=1)
     checked_seed(seed)
     _check_batch_size(batch_size)
+    _check_epochs(method, epochs)
+    check_data(dataset)
+    _check_same(getattr(method, "dataset", dataset), dataset)
+    model = getattr(method, "model", None)
+    if isinstance(model, nn.Module):
+        _check_device(model, device)
+        _check_classes(model, dataset.target)
+        _check_modalities(model, dataset)
+        _check_last_batch(model, dataset, batch_size, device)
+
+
+def _check_epochs(method, epochs: int) -> None:
     planned = getattr(method, "epochs", epochs)
     if planned != epochs:
         raise ValueError(
             f"epochs is {epochs}, but the method was made for {planned}; give make_method and fit "
             "the same number (to stop early, let after_epoch return True)"
         )
-    check_data(dataset)
-    own = getattr(method, "dataset", dataset)
+
+
+def _check_same(own, dataset) -> None:
     if not _same(own, dataset):
         raise ValueError(
             f"the data is not what the method was made with ({len(dataset)} samples, then "
             f"{len(own)}; others, in another order or changed); give make_method and fit the same"
         )
-    model = getattr(method, "model", None)
-    if isinstance(model, nn.Module):
-        _check_model(model, dataset, batch_size, device)
 
 
 def _check_batch_size(batch_size: int) -> None:
@@ -107,59 +117,78 @@ def _equal(one: Any, other: Any) -> bool:
     return one is other or (type(one) is type(other) and one == other)
 
 
-def _check_model(model: nn.Module, dataset, batch_size: int, device: torch.device | str) -> None:
-    here, there = pick_device(str(device)), next(model.parameters(), torch.zeros(0)).device
-    if next(model.parameters(), None) is not None and here.type != there.type:
+def _check_device(model: nn.Module, device: torch.device | str) -> None:
+    here = pick_device(str(device))
+    for parameter in model.parameters():
+        if parameter.device.type != here.type:
+            raise ValueError(
+                f"device is {device}, and the method is on {parameter.device}; give make_method "
+                "and fit the same"
+            )
+
+
+def _check_classes(model: nn.Module, target: Tensor) -> None:
+    classes = getattr(model, "classes", None)
+    if isinstance(classes, int) and len(target) and target.max() >= classes:
         raise ValueError(
-            f"device is {device}, the method is on {there}; give make_method and fit the same"
+            f"target goes up to {target.max().item()}, and the method has {classes} classes; give "
+            f"classes in 0..{classes - 1}, or make_method as many as there are"
         )
-    classes, encoders = getattr(model, "classes", None), getattr(model, "encoders", {})
-    if isinstance(classes, int) and len(dataset) and dataset.target.max() >= classes:
-        raise ValueError(
-            f"target goes up to {dataset.target.max().item()}, and the method has {classes} "
-            f"classes; give classes in 0..{classes - 1}, or make_method as many as there are"
-        )
+
+
+def _check_modalities(model: nn.Module, dataset) -> None:
+    encoders = getattr(model, "encoders", {})
     given = list(getattr(dataset, "inputs", getattr(dataset, "modalities", encoders)))
     missing = [m for m in encoders if m not in given]
     if missing:
+        has = ", ".join(map(str, given)) or "nothing"
         raise ValueError(
-            f"the data lacks {', '.join(missing)} (it has {', '.join(map(str, given)) or 'nothing'}"
-            "); give the method encoders for what the data has"
+            f"the data lacks {', '.join(missing)} (it has {has}); give the method encoders for "
+            "what the data has"
         )
-    if encoders and len(dataset):
-        _check_last_batch(model, dataset, batch_size, device)
 
 
 def _check_last_batch(model: nn.Module, dataset, batch_size: int, device) -> None:
-    """Raise where the last batch leaves a process one sample, and an encoder cannot take it."""
+    """Raise where the last batch has one sample, and an encoder cannot take it.
+
+    The processes of `torchrun` share batch normalisation, so there each may have one.
+    """
 
     def last(size: int) -> int:
-        used = len(dataset) - len(dataset) % world_size()
-        return (used % size or min(size, used)) // world_size()
+        return len(dataset) % size or min(size, len(dataset))
 
-    norms = [x for x in model.modules() if isinstance(x, nn.modules.batchnorm._BatchNorm)]
-    if last(batch_size) != 1 or not norms:
+    if world_size() > 1 or last(batch_size) != 1 or not hasattr(model, "encoders"):
         return
-    inputs, _ = take(dataset, torch.zeros(1, dtype=torch.int64), device)
-    before = [(x, x.clone()) for norm in norms for x in norm.buffers()]
-    model.train()
-    try:
-        with torch.no_grad(), seeded(0):
-            for m, encoder in model.encoders.items():
-                encoder(inputs[m])
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        more = range(batch_size + world_size(), len(dataset) + batch_size + 1, world_size())
+    refusing = _refusing_one(model, dataset, device)
+    if refusing is not None:
+        more = range(batch_size + 1, len(dataset) + batch_size + 1)
         better = next((f"batch_size {size}" for size in more if last(size) > 1), "more samples")
         raise ValueError(
             f"batch_size is {batch_size}, which leaves a batch with one of {len(dataset)} samples, "
-            f"and batch normalisation in the encoder of {m!r} needs two; give {better}"
-        ) from error
+            f"and batch normalisation in the encoder of {refusing!r} needs two; give {better}"
+        )
+
+
+def _refusing_one(model: nn.Module, dataset, device) -> str | None:
+    """The modality whose encoder cannot be trained on one sample; leaves no trace in any."""
+    norms = [x for x in model.modules() if isinstance(x, nn.modules.batchnorm._BatchNorm)]
+    before = [(x, x.clone()) for norm in norms for x in norm.buffers()]
+    inputs = take(dataset, torch.zeros(1, dtype=torch.int64), device)[0] if norms else {}
+    model.train()
+    try:
+        with torch.no_grad(), seeded(0):
+            for m, x in inputs.items():
+                if m in model.encoders:
+                    model.encoders[m](x)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        return m
     finally:
         with torch.no_grad():
             for buffer, value in before:
                 buffer.copy_(value)
+    return None
 
 
 @contextmanager

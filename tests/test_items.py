@@ -2,6 +2,7 @@
 repeatable."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 import toys
-from mmlib.batches import DRAWS, batches
+from mmlib.batches import DRAWS, batches, loaded, reading
 from mmlib.evaluation import accuracy, collect, probe_encoders
 from mmlib.items import Items
 from mmlib.training import fit
@@ -100,6 +101,18 @@ def test_the_global_generators_are_left_alone_and_no_thread_reads():
     data.take(torch.arange(4), torch.rand(4, DRAWS, generator=torch.Generator()))
     assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[2]
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="starts processes by fork")
+def test_processes_read_what_is_read_here(monkeypatch):
+    monkeypatch.setattr("mmlib.batches.usable_cores", lambda: 3)
+    data, parts = Items(Theirs(luck=True)), torch.arange(40).split(7)
+    draws = torch.rand(40, DRAWS, generator=torch.Generator().manual_seed(0))
+    with reading(data, "cuda") as read:
+        found = loaded(data, parts, "cpu", draws, read)
+        for one, other in zip(found, loaded(data, parts, "cpu", draws), strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 def test_targets_that_are_given_save_the_first_look():

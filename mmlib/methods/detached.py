@@ -89,13 +89,11 @@ class Detached(Joint):
         few = max(1, round(epochs * 2 / 15))
         last = whole_number("head_epochs", few if head_epochs is None else head_epochs, at_least=1)
         self.encoder_epochs = epochs - last
-        if last >= epochs:
-            raise ValueError(f"head_epochs is {last} of {epochs} epochs; leave some before them")
         start = whole_number("start", start, at_least=0, or_none=True)
         self.start = min(few, self.encoder_epochs - 1) if start is None else start
-        if self.start >= self.encoder_epochs:
-            limit = f"{self.encoder_epochs}, the epochs before the head's"
-            raise ValueError(f"start is {self.start}; give 0 or more, below {limit}")
+        if not 0 <= self.start < self.encoder_epochs:
+            text = f"start is {max(self.start, 0)} and head_epochs is {last} of {epochs} epochs"
+            raise ValueError(f"{text}; leave one or more between them")
         self.dataset, self.temperature = dataset, number("temperature", temperature, above=0)
         numbers(at_least=0, shared_weight=shared_weight, duc_weight=duc_weight)
         self.shared_weight, self.duc_weight = shared_weight, duc_weight

@@ -261,8 +261,8 @@ def test_bad_input(call, words):
         ({"epochs": 1}, "epochs is 1; give a whole number of at least 2"),
         ({"modalities": ("audio",)}, "Detached takes 2 or more modalities; .* 1: audio"),
         ({"head_epochs": 0}, "head_epochs is 0; give a whole number of at least 1"),
-        ({"head_epochs": 4}, "head_epochs is 4 of 4 epochs; leave some"),
-        ({"start": 3}, "start is 3; give 0 or more, below 3"),
+        ({"head_epochs": 4}, "head_epochs is 4 of 4 epochs; leave one"),
+        ({"start": 3}, "start is 3 and head_epochs is 1 of 4 epochs; leave"),
         ({"shared_weight": -1.0}, "shared_weight is -1.0; give a number of at least 0"),
     ],
 )
