@@ -37,6 +37,7 @@ from mmlib.data.text import WordTokenizer
 from mmlib.devices import pick_device, usable_cores, use_threads
 from mmlib.files import replacing, taken
 from mmlib.parallel import rank, start_processes
+from mmlib.preconditions import check_run
 from mmlib.training import Method, fit
 
 
@@ -59,7 +60,7 @@ def train(arguments: argparse.Namespace) -> None:
 
         method = make()
         with one_folder(arguments.out), compiling(arguments.compile):
-            begin(arguments, settings, method, splits["train"])
+            begin(arguments, settings, method, splits["train"], device)
             with finishing_the_epoch() as interrupted:
                 history = run(arguments, settings, method, splits, device, interrupted)
             if len(history) < settings["epochs"]:
@@ -100,10 +101,15 @@ def compiling(asked: bool) -> Iterator[None]:
         ) from error
 
 
-def begin(arguments: argparse.Namespace, settings: dict, method: Method, dataset) -> None:
-    """Refuse to go on with another run; say in `--out`, and of a preset aloud, what this one is."""
+def begin(
+    arguments: argparse.Namespace, settings: dict, method: Method, dataset, device: torch.device
+) -> None:
+    """Refuse what cannot be trained, and to go on with another run; then say in `--out`, and of a
+    preset aloud, what this one is."""
     out = arguments.out
+    numbers = (settings[name] for name in ("epochs", "batch_size", "seed"))
     with all_or_none():
+        check_run(method, dataset, *numbers, device)
         open_checkpoint(out / "checkpoint.pt", arguments.resume, method)
         check_vocabulary(out, dataset, arguments.resume)
     if rank() > 0:
