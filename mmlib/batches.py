@@ -130,9 +130,9 @@ def reading(dataset, device: torch.device | str = "cpu") -> Iterator[Callable | 
     Threads wait for the interpreter that starts the GPU's work, and hold it up. Processes do not,
     but take a second to start, so a run starts them once.
     """
-    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     lazy = not hasattr(dataset, "inputs") and torch.device(device).type == "cuda"
-    if not lazy or cores < 2 or "fork" not in get_all_start_methods():
+    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if lazy else 1
+    if cores < 2 or "fork" not in get_all_start_methods():
         yield None
         return
     processes = _Processes(dataset, min(PROCESSES, cores - 1))

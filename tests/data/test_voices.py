@@ -255,7 +255,7 @@ def test_the_command_line_knows_the_two_worlds(made, tmp_path, capsys):
     assert '"deal": "recordings"' in (tmp_path / "run/settings.json").read_text()
     capsys.readouterr()
     assert main([*run, *few, "--resume"]) == 2
-    assert "was trained with voices 'human', not None; resume with" in capsys.readouterr().err
+    assert "is of a run with voices 'human', not None; give another path" in capsys.readouterr().err
     assert main([*run, *few, "deal=recordings"]) == 2
     assert "which is for human voices; give their folder, too" in capsys.readouterr().err
     assert main(["check-data", "av-digits", str(tmp_path)]) == 2
