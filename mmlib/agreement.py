@@ -23,6 +23,7 @@ from mmlib.parallel import rank, share_batch_norm, world_size
 ADVICE = {
     "the data": "give every process the whole data set, fit takes its share",
     "the checkpoint": "give a path on a disk that all processes see, with one file",
+    "the plan": "draw it from the method's own generator, seeded alike in all processes",
     "--out": "give a folder on a disk that all processes see",
 }
 
@@ -75,6 +76,12 @@ def bring_together(
             "the processes differ after load_state_dict; let the method's state_dict hold all that "
             "it starts from, and load_state_dict bring it back as it was"
         )
+
+
+def plan_together(plan) -> None:
+    """Raise `ValueError` in all processes where they would visit other samples, see `Plan`."""
+    if world_size() > 1:
+        _check_alike({"the plan": digest([plan.index, plan.keep])[:12]})
 
 
 def stay_together(method) -> None:

@@ -152,7 +152,8 @@ class _Processes:
             batch_size=None,
             sampler=self.jobs,
             num_workers=count,
-            persistent_workers=True,
+            # a wrapped data set may change between epochs, which processes see when they start
+            persistent_workers=not getattr(dataset, "one_by_one", False),
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # or it would draw from the global one
             multiprocessing_context="fork",

@@ -9,7 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from mmlib.agreement import all_or_none
 from mmlib.arguments import one_of
@@ -29,11 +31,12 @@ def run_of(method, dataset=None, batch_size: int = 0, seed: int = 0) -> dict[str
     processes and the epochs that `fit` goes are left out: a run goes on on another machine, and
     further. (A schedule's epochs are those of the method, and count.)
     """
-    run = {"method": type(method).__name__} | dict(getattr(method, "identity", {}))
+    identity = getattr(method, "identity", None)
+    run = {"method": type(method).__name__} | (identity if isinstance(identity, dict) else {})
     encoders = getattr(getattr(method, "model", None), "encoders", None)
-    if encoders is not None:  # of the shared kinds of batch normalisation, too
-        text = re.sub(r"\w*BatchNorm\w*", "BatchNorm", str(encoders))
-        run["encoders"] = digest(text)
+    if isinstance(encoders, nn.ModuleDict):  # of the shared kinds of batch normalisation, too
+        text = re.sub(r"\w*BatchNorm\w*", "BatchNorm", _placeless(encoders))
+        run |= {"modalities": list(encoders), "encoders": digest(text)}
     if dataset is not None:
         run |= {"fit's seed": seed, "batch_size": batch_size} | fingerprint(dataset)
     return json.loads(json.dumps(run, default=_plain))  # as it is read back
@@ -41,7 +44,11 @@ def run_of(method, dataset=None, batch_size: int = 0, seed: int = 0) -> dict[str
 
 def _plain(x) -> Any:
     """A number of NumPy or a tensor as Python's; else what `x` looks like, but for where it is."""
-    return x.tolist() if hasattr(x, "tolist") else re.sub(" at 0x[0-9a-f]+", "", repr(x))
+    return x.tolist() if hasattr(x, "tolist") else _placeless(x)
+
+
+def _placeless(x) -> str:
+    return re.sub(" at 0x[0-9a-f]+", "", repr(x))
 
 
 def best_path(path: str | Path) -> Path:
@@ -56,16 +63,35 @@ def save_checkpoint(
     """Write the state of a method and the `run` it is of, see `run_of`.
 
     It is written beside and then renamed, so that `path` is always whole. Raises `ValueError` for a
-    history that holds other things than numbers.
+    history that holds other things than numbers, and for a state that could not be read back.
     """
     run = run_of(method) if run is None else dict(run)
     rows = [{name: _number(name, x) for name, x in row.items()} for row in history]
-    state = {"run": run, "state": method.state_dict(), "history": rows}
+    state = {"run": run, "state": _readable(method.state_dict()), "history": rows}
     try:
         with replacing(path) as beside:
             torch.save(state, beside)
     except RuntimeError as error:  # what a full disk comes out as
         raise OSError(f"{path} cannot be written: {error}") from error
+
+
+def _readable(x, name: str = "state_dict()") -> Any:
+    """A state whose numbers of NumPy are Python's: those of a learning rate, for one."""
+    if x is None or isinstance(x, (Tensor, str, bytes)) or type(x) in (bool, int, float):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, np.ndarray):
+        return torch.as_tensor(x)
+    if isinstance(x, Mapping):
+        return {key: _readable(value, f"{name}[{key!r}]") for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        parts = [_readable(value, f"{name}[{i}]") for i, value in enumerate(x)]
+        return tuple(parts) if isinstance(x, tuple) else parts
+    raise ValueError(
+        f"{name} of the method is a {type(x).__name__}, which cannot be read back safely; give "
+        "tensors, numbers, texts, lists and dicts of them"
+    )
 
 
 def _number(name: str, x) -> float:
@@ -102,13 +128,15 @@ def save_epoch(
 def load_checkpoint(path: str | Path, method, run: Mapping | None = None) -> list[dict[str, float]]:
     """Bring a method to the state saved in `path`; returns the history up to there.
 
-    Without `run` the state may be of any run of that method: its weights are to be judged. With
+    Without `run` the state may be of any run of that method over such encoders: its weights are to
+    be judged. With
     `run`, see `run_of`, it has to be of that one. Raises `FileNotFoundError`, or `ValueError` for a
     damaged file or one of another method, model or run.
     """
     own = run_of(method)
     content = _read(Path(path))
-    _check_run(path, content["run"], {"method": own["method"]} if run is None else run)
+    over = {name: own[name] for name in ("method", "modalities", "encoders") if name in own}
+    _check_run(path, content["run"], over if run is None else run)
     try:
         method.load_state_dict(content["state"])
     except Exception as error:  # what passes for a checkpoint may hold anything

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmlib.arguments import whole_number
 from mmlib.parallel import normal_like, sum_over_processes, world_size
 
 LOG_VARIANCE = 10.0  # a bottleneck's log-variance stays within plus and minus this
+TOO_FEW = ("more than 1 value per channel", "one value a channel")  # for batch statistics
 HEADS = ("fused", "concat")  # logits of no modality
 
 
@@ -81,16 +83,29 @@ def _check_encoders(encoders: Mapping[str, nn.Module]) -> None:
 
 
 def _encode(encoder: nn.Module, x: Tensor) -> Tensor:
-    """Features of some rows, `(B, d)`; a sentence where one row is too few for batch statistics."""
+    """Features of some rows, `(B, d)`.
+
+    One row alone, which a plan's masks can leave, has no batch statistics: then the running ones
+    stand for them, as in evaluation. Raises `ValueError` where there are none.
+    """
+    norms = [x for x in encoder.modules() if isinstance(x, _BatchNorm) and x.training]
     try:
         return encoder(x)
     except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
+        if not norms or not any(words in str(error) for words in TOO_FEW):
             raise
+    for norm in norms:
+        norm.eval()
+    try:
+        return encoder(x)
+    except ValueError as error:
         raise ValueError(
             f"{type(encoder).__name__} normalises over a batch and was given one sample; give a "
             "batch_size that leaves no batch with one, or an encoder without batch normalisation"
         ) from error
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 def _encode_kept(encoder: nn.Module, x: Tensor, kept: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """A PyTorch data set that gives one sample at a time, as a data set of the course."""
 
+import operator
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ class Items:
                 "inputs, a dict such as {'audio': tensor}, and target"
             )
         try:
-            return {m: torch.as_tensor(x) for m, x in item[0].items()}, int(item[1])
+            return {m: torch.as_tensor(x) for m, x in item[0].items()}, operator.index(item[1])
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"item {i} is not of tensors and a whole number: {error}") from error
 

@@ -11,6 +11,7 @@ That the processes start as one and stay so is seen to in `mmlib.agreement`.
 import atexit
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -32,8 +33,9 @@ def start_processes(writes: str | Path | None = None) -> None:
     """Join the processes that `torchrun` started; does nothing in an ordinary run.
 
     They leave at the end of the script, and within seconds when `torchrun` itself was killed.
-    `writes` is a file or folder of this run. Raises `ValueError` where the process has no GPU, and
-    where `srun` or `mpirun` started several tasks without `torchrun`, which would all write it.
+    `writes` is a file or folder of this run. Raises `ValueError` where the process has no GPU.
+    Says so where `srun` or `mpirun` started several tasks without `torchrun`; should they all write
+    that one path, its lock refuses all but one.
     """
     torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     several = torchrun or int(os.environ.get("WORLD_SIZE", 1)) > 1  # some clusters set 1 everywhere
@@ -55,11 +57,13 @@ def start_processes(writes: str | Path | None = None) -> None:
 
 
 def _check_alone(writes: str | Path | None) -> None:
-    tasks = max(int(os.environ.get(name, 1)) for name in TASKS)
+    tasks = max(int(os.environ.get(name) or 1) for name in TASKS)
     if writes is not None and tasks > 1 and not dist.is_initialized():
-        raise ValueError(
-            f"{tasks} tasks were started that know nothing of each other, and each would write "
-            f"{writes}; start one task a node, with `srun torchrun ...`"
+        print(
+            f"mmlib: {tasks} tasks were started that know nothing of each other, and this one "
+            f"writes {writes}: right for runs of their own in paths of their own; to train one "
+            "network, start one task a node, with `srun torchrun ...`",
+            file=sys.stderr,
         )
 
 

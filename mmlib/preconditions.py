@@ -38,16 +38,17 @@ def check_run(
 
 
 def _check_epochs(method, epochs: int) -> None:
-    planned = getattr(method, "epochs", epochs)
-    if planned != epochs:
+    planned = getattr(method, "epochs", None)
+    if isinstance(planned, int) and planned > 0 and planned != epochs:  # not a counter of one's own
         raise ValueError(
             f"epochs is {epochs}, but the method was made for {planned}; give make_method and fit "
-            "the same number (to stop early, let after_epoch return True)"
+            "the same number (to stop early, let after_epoch return True; to go further, train a "
+            "method made for more, in another path)"
         )
 
 
 def _check_same(own, dataset) -> None:
-    if not _same(own, dataset):
+    if hasattr(own, "target") and not _same(own, dataset):
         raise ValueError(
             f"the data is not what the method was made with ({len(dataset)} samples, then "
             f"{len(own)}; others, in another order or changed); give make_method and fit the same"
@@ -214,6 +215,5 @@ def check_finite(row: Mapping[str, float], model: nn.Module, epoch: int) -> None
 
 
 def _finite(model: nn.Module) -> bool:
-    values = [x for x in model.state_dict().values() if isinstance(x, Tensor)]
-    found = [x.isfinite().all() for x in values if x.is_floating_point()]
+    found = [x.isfinite().all() for x in model.parameters() if x.is_floating_point()]
     return not found or bool(torch.stack(found).all())

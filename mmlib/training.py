@@ -6,7 +6,7 @@ processes share a batch in `mmlib.parallel`.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from mmlib.agreement import all_or_none, bring_together, stay_together
+from mmlib.agreement import all_or_none, bring_together, plan_together, stay_together
 from mmlib.arguments import one_of
 from mmlib.batches import DRAWS, Inputs, loaded, reading
 from mmlib.checkpoints import held, open_checkpoint, run_of, save_epoch
@@ -98,7 +98,8 @@ def fit(
     `checkpoint` the state is saved after every epoch; `resume` goes on from that file to the
     weights that an undisturbed run reaches, and refuses one of another run, see `run_of`. Of the
     entry `best` of the rows the state with the largest is kept too, in `a-best.pt` beside `a.pt`.
-    `after_epoch(history)` ends the training where it returns True.
+    `after_epoch(history)` ends the training where it returns True; a resumed run asks it before it
+    goes on, so that what it ended stays ended, and what it sets up is there again.
 
     Under `torchrun` each process gives the same arguments and takes its share of every batch;
     visits that do not come out even over the processes, fewer than these, are left out. The group
@@ -110,13 +111,14 @@ def fit(
 
     Raises `ValueError` for a method, data or numbers that `mmlib.preconditions` refuses, for a loss
     or a weight that is not finite, before the epoch is saved, for a `best` that no row has, a
-    checkpoint of another run, processes that differ at the start or after an epoch, and a
-    checkpoint that several tasks without `torchrun` would write; `FileExistsError` for one that is
-    there when `resume` is off, or that another run trains on.
+    checkpoint of another run, and processes that differ at the start, in a plan or after an epoch;
+    `FileExistsError` for a checkpoint that is there when `resume` is off, or that another run
+    trains on.
     """
     start_processes(writes=checkpoint)
     with all_or_none():
         check_run(method, dataset, epochs, batch_size, seed, device)
+        epochs, batch_size, seed = int(epochs), int(batch_size), int(seed)  # NumPy's are others
         run = run_of(method, dataset, batch_size, seed) if checkpoint else {}
         history = open_checkpoint(checkpoint, resume, method, run, epochs) if checkpoint else []
     alike = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
@@ -125,11 +127,13 @@ def fit(
     quiet = not progress or rank() > 0
     bar = tqdm(range(epochs), "epochs", initial=len(history), disable=quiet)
     with held(checkpoint), reading(dataset, device) as read:
-        for epoch in range(len(history), epochs):
+        ended = bool(history) and _ends(after_epoch, history, device)
+        for epoch in range(epochs if ended else len(history), epochs):
             started, logs = time.perf_counter(), []
             generator.manual_seed(seed * 1_000_003 + epoch)  # so a resumed run shuffles alike
             with seeded(seed * 1_000_003 + epoch), diverging(epoch):
                 plan = method.plan(epoch) or Plan(torch.arange(len(dataset)))
+                plan_together(plan)
                 visits = _visits(dataset, plan, batch_size, generator, device, read)
                 steps = -(-len(plan.index) // batch_size)
                 with closing(visits), tqdm(total=steps, leave=False, disable=quiet) as small_bar:
@@ -142,16 +146,30 @@ def fit(
             row = {"samples": len(plan.index), "looked_at": plan.looked_at} | row
             row = {"epoch": epoch + 1, "seconds": time.perf_counter() - started} | row
             stay_together(method)
-            history.append(row | (evaluate(method) if evaluate else {}))
+            history.append(row | (_evaluated(evaluate, method, row) if evaluate else {}))
             if checkpoint and rank() == 0:
                 save_epoch(Path(checkpoint), method, history, best, run)
             bar.set_postfix({key: f"{x:.3f}" for key, x in row.items() if key == "loss"})
             bar.update()
-            done = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
-            if sum_over_processes(done):  # all of them or none
+            if _ends(after_epoch, history, device):
                 break
     bar.close()
     return history
+
+
+def _ends(after_epoch: Callable | None, history: list[dict], device) -> bool:
+    """Whether a process asks for the end: then all of them end, or none."""
+    asked = torch.tensor(float(bool(after_epoch and after_epoch(history))), device=device)
+    return bool(sum_over_processes(asked))
+
+
+def _evaluated(evaluate: Callable, method: Method, row: dict) -> dict[str, float]:
+    found = evaluate(method)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"evaluate returns {found!r}; let it return a dict of numbers by name")
+    if taken := [name for name in found if name in row]:
+        raise ValueError(f"evaluate returns {taken[0]!r}, which fit writes itself; rename it")
+    return dict(found)
 
 
 def _visits(

@@ -45,8 +45,10 @@ def test_checkpoint_bad_input(tmp_path):
         fit(over_rows(), rows(), 4, 8, checkpoint=path, progress=False)
     with pytest.raises(ValueError, match="is of a run with method 'joint', not 'ensemble'"):
         load_checkpoint(path, over_rows("ensemble"))
+    other = over_rows()
+    other.model.head = torch.nn.Linear(9, 6)
     with pytest.raises(ValueError, match="of a model of other sizes"):
-        load_checkpoint(path, over_rows(modalities=("audio",)))
+        load_checkpoint(path, other)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match="damaged or no checkpoint"):
         load_checkpoint(path, over_rows())
@@ -122,6 +124,34 @@ def test_a_best_that_no_row_has(tmp_path):
             best="val_fused",
             progress=False,
         )
+
+
+@pytest.mark.parametrize("options", [{"lr": np.float64(0.1)}, {"weight_decay": np.float32(0.5)}])
+def test_a_number_of_numpy_is_read_back(options, tmp_path):
+    path = tmp_path / "a.pt"
+    for stop in (2, 4):
+        method = make_method("joint", {"audio": Linear()}, 5, 4, **options)
+        assert len(fitted(path, method, stop=stop, resume=True)) == stop
+
+
+def test_a_state_that_could_not_be_read_back_is_refused_at_once(tmp_path):
+    method = over_rows()
+    method.state_dict = lambda: {"parts": [1, {"best": np.float64(0.5)}, (np.ones(2), {3})]}
+    with pytest.raises(ValueError, match=r"\['parts'\]\[2\]\[1\] of the method is a set,"):
+        save_checkpoint(tmp_path / "a.pt", method, [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_encoders_in_another_order_are_another_network(tmp_path):
+    path, names = tmp_path / "a.pt", ["audio", "visual"]
+    method = make_method("joint", {m: Linear() for m in names}, 5, 4)
+    fitted(path, method)
+    other = make_method("joint", {m: Linear() for m in reversed(names)}, 5, 4)
+    with pytest.raises(ValueError, match=r"modalities \['audio', 'visual'\], not \['visual', 'au"):
+        load_checkpoint(path, other)
+    bent = make_method("joint", {m: Bent() for m in names}, 5, 4)
+    with pytest.raises(ValueError, match="is of a run with other encoders"):
+        load_checkpoint(path, bent)
 
 
 class Bent(Linear):

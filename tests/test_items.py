@@ -149,6 +149,10 @@ def uneven(inputs, target, i):
             "item 0 is not of tensors and a w",
         ),
         (
+            lambda: Items(Theirs(form=lambda x, y, i: (x, y + 0.5))),
+            "item 0 is not of tensors and a whole number",
+        ),
+        (
             lambda: Items(Theirs(form=uneven)).take(torch.arange(2)),
             "items .0, 1. do not make a bat",
         ),

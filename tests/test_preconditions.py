@@ -211,13 +211,56 @@ def test_a_last_batch_of_one_that_an_encoder_takes_trains_as_ever():
     assert torch.equal(*found)
 
 
-def test_one_kept_row_in_a_batch_is_told():
-    method = normed()
+def test_one_kept_row_in_a_batch_is_normalised_as_in_evaluation():
+    method, data = normed(), rows()
     keep = {"audio": torch.arange(8) == 3, "visual": torch.ones(8, dtype=torch.bool)}
-    data = rows()
     inputs = {m: x[:8] for m, x in data.inputs.items()}
+    encoder = method.model.train().encoders["audio"]
+    norm = encoder.layers[1]
+    with torch.no_grad():
+        norm.running_mean += 0.5
+        norm.running_var += 1.0
+        wanted = encoder.eval()(inputs["audio"][3:4])
+        found = method.model.train().features(inputs, keep)["audio"]
+    assert norm.training and (norm.running_mean == 0.5).all()
+    assert torch.equal(found[3:4], wanted) and not found[:3].any() and not found[4:].any()
+    norm.track_running_stats, norm.running_mean, norm.running_var = False, None, None
     with pytest.raises(ValueError, match="Normed normalises over a batch and was given one sample"):
         method.step(inputs, data.target[:8], torch.arange(8), keep)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["valuation", "valuation-random-samples", "modality-dropout"])
+def test_what_a_plan_leaves_of_a_batch_can_always_be_trained_on(name):
+    """Epochs of plans that leave a modality one sample of a batch, or a batch one sample."""
+    for seed in range(3):
+        method = normed(name)
+        method.generator.manual_seed(seed)
+        fit(method, rows(), 4, 4, seed, progress=False)
+
+
+def test_a_mask_of_infinities_is_no_weight_that_diverged():
+    method = normed()
+    mask = nn.Transformer.generate_square_subsequent_mask(4)
+    method.model.encoders["audio"].register_buffer("mask", mask)
+    fit(method, rows(), 4, 8, progress=False)
+
+
+def test_a_method_of_ones_own_may_have_other_things_under_our_names():
+    method = normed()
+    own = type("Own", (), {"model": method.model, "step": method.step, "plan": method.plan})()
+    own.dataset, own.epochs, own.identity = None, 0, "mine"
+    assert len(fit(own, rows(), 2, 8, progress=False)) == 2
+    own.dataset, own.epochs = "cremad", None
+    assert len(fit(own, rows(), 2, 8, progress=False)) == 2
+
+
+def test_whole_numbers_of_numpy_count():
+    for numbers in ((4, 8, 3), map(np.int64, (4, 8, 3))):
+        method = normed()
+        fit(method, rows(), *numbers, progress=False)
+        weights = toys.weights(method)
+    assert torch.equal(weights, toys.weights(method))
 
 
 def test_arrays_of_numpy_are_numbers_where_they_are_one():

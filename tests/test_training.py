@@ -250,6 +250,33 @@ def test_after_epoch_ends_the_training():
     assert seen == [1, 2] and len(history) == 2
 
 
+def test_what_after_epoch_ended_stays_ended_and_what_it_sets_up_comes_back(tmp_path):
+    path, seen = tmp_path / "a.pt", []
+
+    def run(stop):
+        seen.clear()
+        ask = lambda rows: seen.append(len(rows)) or len(rows) >= stop  # noqa: E731
+        options = {"checkpoint": path, "resume": True, "progress": False}
+        return len(fit(over_rows(), rows(), 4, 8, after_epoch=ask, **options))
+
+    assert run(2) == 2 and seen == [1, 2]
+    before = path.read_bytes()
+    assert run(2) == 2 and seen == [2] and path.read_bytes() == before
+    assert run(9) == 4 and seen == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (None, "evaluate returns None; let it return a dict of numbers by name"),
+        ({"a": 1.0, "loss": 1.0}, "evaluate returns 'loss', which fit writes itself; rename it"),
+    ],
+)
+def test_what_evaluate_must_not_return(found, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        fit(over_rows(), rows(), 4, 8, evaluate=lambda method: found, progress=False)
+
+
 SUMS = ("joint-unimodal", "ensemble", "ogm-ge", "valuation", "gap", "modality-dropout")
 
 

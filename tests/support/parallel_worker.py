@@ -212,6 +212,13 @@ def fitted(name="joint", data=None, epochs=2, width=4, checkpoint=None, resume=F
     fit(method, data, epochs, **settings | options)
 
 
+def planned(other):
+    """`fit` with a plan that a process draws otherwise."""
+    method, data = make("joint", Lazy(".", "train"), 1), Lazy(".", "train")
+    method.plan = lambda epoch: Plan(torch.arange(40).roll(int(other)))
+    fit(method, data, 1, 8, progress=False)
+
+
 class OwnNorm(nn.BatchNorm2d):
     """Batch normalisation with a computation of its own."""
 
@@ -239,6 +246,7 @@ def faults(folder):
         "width": said(fitted, width=4 + second),
         "lr": said(fitted, lr=0.02 + 0.01 * second),
         "one cannot": said(fitted, epochs=1.5 if second else 1),
+        "plan": said(planned, second),
         "forgotten": said(own, averages=False),
         "statistic": said(own, noise=True),
         "state": said(own, whole=False),
