@@ -64,7 +64,8 @@ def make_method(
     """The method or control of that name over these encoders, on `device`.
 
     Heads, and what the method itself draws at random, come from `seed`; the encoders' weights are
-    there already (`seeded` seeds them). `dataset` is the training data: methods that plan by its
+    there already (`seeded` seeds them), and these very modules are trained: make new ones for the
+    next method. `dataset` is the training data: methods that plan by its
     samples (`valuation`, `detached`, `gap`, `modality-dropout`) need it, the others ignore it.
     `initialisation` starts encoders and heads anew, also from `seed`: see `initialise`. `options`
     go to the method's class (`lr`, `alpha`...). What was given is kept as the method's `identity`,
