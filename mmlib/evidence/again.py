@@ -4,18 +4,16 @@ import json
 from difflib import get_close_matches
 from pathlib import Path
 
-import pandas as pd
-
 from mmlib.arguments import one_of
 from mmlib.devices import use_threads
 from mmlib.evidence import arms
 from mmlib.evidence.arms import ARMS
 from mmlib.evidence.markup import say
 from mmlib.evidence.runs import run
-from mmlib.evidence.tables import KEY, split_of
+from mmlib.evidence.stored import KEY, SCORES, read_table
+from mmlib.evidence.tables import split_of
 
 TOLERANCE = 0.05  # on emulated processors the scores of a row moved by up to 0.03
-SCORES = ("fused", "audio", "visual", "macro_f1", "probe_audio", "probe_visual")
 
 
 def find_arm(name: str) -> str:
@@ -49,11 +47,10 @@ def find_place(row: str, scenario: str | None, table: str | None) -> tuple[str, 
 
 
 def committed(folder: Path, table: str, scenario: str, row: str, seed: int) -> dict:
-    """The row as it stands in the table. Raises `ValueError` where there is none of that seed."""
+    """The row as it stands in the table. Errors as in `read_table`, and
+    `ValueError` where there is none of that seed."""
     path = folder / f"{table}.csv"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `make results` first")
-    held = pd.read_csv(path).query("scenario == @scenario and method == @row")
+    held = read_table(path, SCORES).query("scenario == @scenario and method == @row")
     if held.empty:
         raise ValueError(f"{path} lacks {row!r} on {scenario}; run `make results` to complete it")
     one_of("seed", seed, held["seed"].tolist())

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mmlib.evidence.definitions import DEFINITIONS
+from mmlib.evidence.stored import read_table
 
 EPOCHS = 15
 SEEDS = range(5)
@@ -238,9 +239,7 @@ TABLES = {  # file -> scenario -> what is trained there
 def chosen_options(folder: Path) -> dict[str, dict]:
     """`choose` on the `tuning.csv` of `folder`; errors as in `write_tables`."""
     path = folder / "tuning.csv"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `make tuning` first")
-    chosen = choose(pd.read_csv(path))
+    chosen = choose(read_table(path))
     if missing := [method for method in GRID if method not in chosen]:
         raise ValueError(f"{path} lacks {', '.join(missing)}; run `make tuning` to complete it")
     return chosen

@@ -29,7 +29,7 @@ def pages(folder: Path) -> dict[str, str]:
     """File -> text: an index, the tuning, and a page for each of `arms.TABLES`.
 
     `folder` is that of the tables; one that is there for another world, too, adds its columns.
-    Raises `FileNotFoundError` without a `tuning.csv`.
+    Raises `FileNotFoundError` without a `tuning.csv`; other errors as in `read_worlds`.
     """
     worlds = read_worlds(folder)
     if not worlds:
@@ -116,7 +116,7 @@ def _reading(table: str, worlds: list[World]) -> str:
     missing = sum(low > 0 or high < 0 for _, low, high in found)
     sources = []
     for world in worlds:
-        if (world.folder / f"{table}.json").exists():
+        if (world.folder / f"{table}.csv").exists():
             made = world.made_with(table)
             place = (world.folder / f"{table}.csv").relative_to(worlds[0].folder)
             with_ = f"PyTorch {made['versions']['torch']}, Python {made['python']}"

@@ -21,13 +21,13 @@ from tqdm.auto import tqdm
 from mmlib.arguments import one_of
 from mmlib.devices import usable_cores, use_threads
 from mmlib.evidence import arms
-from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options, points
+from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options
 from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
 from mmlib.evidence.pages import write_pages
 from mmlib.evidence.runs import run, weights_path
+from mmlib.evidence.stored import KEY, key_of, read_table
+from mmlib.evidence.wanted import table_rows, tuning_rows
 from mmlib.files import write_text
-
-KEY = ["scenario", "method", "epochs", "options", "seed"]
 
 
 def write_tuning(
@@ -40,12 +40,7 @@ def write_tuning(
 
     With `processes` above 1 whole runs stand side by side, one thread each.
     """
-    grid = []
-    for method, grids in arms.GRID.items():
-        change, scenario = arms.ARMS[method].change, arms.TUNED_ON.get(method, "imbalanced")
-        for point in points(grids):
-            grid += [(scenario, method, epochs, point | change, seed) for seed in tuning_seeds]
-    _complete(folder, {"tuning": grid}, processes)
+    _complete(folder, {"tuning": tuning_rows(tuning_seeds, epochs)}, processes)
 
 
 def write_tables(
@@ -63,11 +58,12 @@ def write_tables(
     `processes` as in `write_tuning`. With `only` just the tables of those names; what they share
     with others goes there as well. With `anew` their rows are dropped first, wherever they stand.
     What is drawn from tables waits until all are complete. Raises `FileNotFoundError` without a
-    `tuning.csv`, `ValueError` for one that lacks a method or for a table that does not exist.
+    `tuning.csv`, `ValueError` for one that lacks a method, for a table that does not exist, and
+    as in `read_table`.
     """
     for name in only or ():
         one_of("table", name, tuple(arms.TABLES))
-    wanted = _wanted(folder, seeds, epochs)
+    wanted = table_rows(chosen_options(folder), seeds, epochs)
     if lacking := _complete(folder, wanted, processes, only, anew):
         print(f"figures, README and pages wait for {', '.join(lacking)}")
         return
@@ -77,35 +73,13 @@ def write_tables(
         write_pages(folder)
 
 
-def _wanted(folder: Path, seeds: Sequence[int], epochs: int) -> dict[str, list[tuple]]:
-    """Table -> `(scenario, method, epochs, options, seed)` of each of its rows."""
-    chosen = chosen_options(folder)
-    wanted = {}
-    for name, scenarios in arms.TABLES.items():
-        wanted[name] = [
-            (scenario, method, arm.epochs(scenario, epochs), arm.options(chosen), seed)
-            for scenario, methods in scenarios.items()
-            for method, arm in ((method, arms.ARMS[method]) for method in methods)
-            for seed in seeds
-        ]
-    if "noise" in wanted:  # corrupting the test split takes long, and is done once a seed
-        wanted["noise"].sort(key=lambda row: row[-1])
-    return wanted
-
-
 def split_of(name: str) -> str:
     """What the rows of a table are scored on."""
     return {"tuning": "val", "noise": "noise"}.get(name, "test")
 
 
-def _key(row: tuple) -> tuple:
-    """`(scenario, method, epochs, options, seed)` as the tables hold it."""
-    scenario, method, epochs, options, seed = row
-    return scenario, method, epochs, json.dumps(options, sort_keys=True), seed
-
-
 def _read(path: Path) -> dict[tuple, dict]:
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    rows = read_table(path).to_dict("records") if path.exists() else []
     return {tuple(row[column] for column in KEY): row for row in rows}
 
 
@@ -124,7 +98,7 @@ def _complete(
     """Make or complete the tables (`only` some): keep the rows that are wanted (`anew`: drop them),
     run each other one for the first table that wants it, save after every one; what other tables
     want of it, they get from there. Returns the tables that still lack rows."""
-    keys = {name: [_key(row) for row in rows] for name, rows in wanted.items()}
+    keys = {name: [key_of(row) for row in rows] for name, rows in wanted.items()}
     asked = {key for name in only or keys for key in keys[name]}
     if anew:
         _drop(folder, keys, asked)

@@ -1,16 +1,25 @@
 """The tables of each world as the evidence pages need them: means, intervals, what was tuned."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.arms import TABLES, choose
+from mmlib.evidence.arms import EPOCHS, SEEDS, TABLES, TUNING_SEEDS, choose
 from mmlib.evidence.bench import NOISES, drops
 from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
+from mmlib.evidence.stored import (
+    SCORES,
+    damaged,
+    key_of,
+    made_with,
+    read_table,
+    require_rows,
+    with_all_seeds,
+)
+from mmlib.evidence.wanted import table_rows, tuning_rows
 
 WORLDS = {"synthetic voices": ".", "human voices": "human-voices"}  # -> folder of its tables
 NOTHING = pd.Series(dtype=float)
@@ -48,18 +57,29 @@ class World(NamedTuple):
 
     def made_with(self, table: str) -> dict:
         """What stands beside a table."""
-        return json.loads((self.folder / f"{table}.json").read_text(encoding="utf-8"))
+        return made_with(self.folder / f"{table}.csv")
 
 
 def read_worlds(folder: Path) -> list[World]:
-    """The worlds with tables in `folder`, or in their folder in it."""
+    """The worlds with tables in `folder`, or in their folder in it.
+
+    Those of `folder` itself have to be complete; another world's may be some rows of some tables,
+    each at all seeds. Errors as in `stored.read_table` and `require_rows`.
+    """
     places = {name: folder / place for name, place in WORLDS.items()}
-    return [_read(name, place) for name, place in places.items() if (place / "tuning.csv").exists()]
+    there = {name: place for name, place in places.items() if (place / "tuning.csv").exists()}
+    return [_read(name, place, place == folder) for name, place in there.items()]
 
 
-def _read(name: str, folder: Path) -> World:
-    tables = {table: folder / f"{table}.csv" for table in TABLES}
-    found = {table: pd.read_csv(path) for table, path in tables.items() if path.exists()}
+def _read(name: str, folder: Path, whole: bool) -> World:
+    path = folder / "tuning.csv"
+    tuning = read_table(path, SCORES)
+    tried = map(key_of, tuning_rows(TUNING_SEEDS, EPOCHS))
+    require_rows(path, tuning, tried if whole else with_all_seeds(tuning, TUNING_SEEDS))
+    chosen = choose(tuning)
+    found = _tables(folder, table_rows(chosen, SEEDS, EPOCHS) if whole else {})
+    if not found:
+        return World(name, folder, {}, tuning, chosen)
     if "noise" in found:
         found["noise"] = with_noise_means(found["noise"])
     once = pd.concat(found.values()).groupby(ROW).first()  # of each column what any table has
@@ -67,8 +87,29 @@ def _read(name: str, folder: Path) -> World:
         key: part.droplevel(["scenario", "method"]).dropna(axis=1, how="all")
         for key, part in once.groupby(["scenario", "method"])
     }
-    tuning = pd.read_csv(folder / "tuning.csv")
-    return World(name, folder, rows, tuning, choose(tuning))
+    return World(name, folder, rows, tuning, chosen)
+
+
+def _tables(folder: Path, wanted: dict[str, list[tuple]]) -> dict[str, pd.DataFrame]:
+    """The tables that are there or `wanted`, checked."""
+    paths = {name: folder / f"{name}.csv" for name in TABLES}
+    there = {name: path for name, path in paths.items() if name in wanted or path.exists()}
+    return {name: _checked(path, wanted.get(name)) for name, path in there.items()}
+
+
+def _checked(path: Path, wanted: list[tuple] | None) -> pd.DataFrame:
+    """A table with the rows that are `wanted`, of which each arm has one a scenario and seed."""
+    noises = ["fused clean", *(f"fused {name}, 10, seed 0" for name in NOISES)]
+    needed = [*SCORES, "samples", *(noises if path.stem == "noise" else ())]
+    table = read_table(path, needed)
+    rows = with_all_seeds(table, SEEDS) if wanted is None else map(key_of, wanted)
+    require_rows(path, table, rows)
+    twice = table[table.duplicated(ROW)]
+    if len(twice):
+        scenario, method, seed = twice[ROW].iloc[0]
+        raise damaged(path, f"has two rows of {method!r} on {scenario} at seed {seed}")
+    made_with(path)
+    return table
 
 
 def conditions() -> list[str]:
