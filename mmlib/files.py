@@ -20,11 +20,12 @@ def taken(folder: str | Path, what: str, lock: str = LOCK) -> Iterator[None]:
     With another name of a `lock` not the folder is held, but what goes by that name in it.
 
     `what` is the work that is done in it, for the sentence that others get. A process that is
-    killed holds nothing any more. Raises `FileExistsError` where another one holds the folder, and
-    `OSError` where it cannot be written to. A file system without locks gives a warning.
+    killed holds nothing any more. Raises `FileExistsError` where another one holds the folder,
+    `NotADirectoryError` where it is a file or in one, and `OSError` where it cannot be written to.
+    A file system without locks gives a warning.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     held = FileLock(folder / lock, timeout=0)
     try:
         held.acquire()
@@ -44,6 +45,14 @@ def taken(folder: str | Path, what: str, lock: str = LOCK) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        raise NotADirectoryError(f"{there} is no folder; give another one") from error
 
 
 @contextmanager

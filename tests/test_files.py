@@ -96,3 +96,16 @@ def test_a_written_file_is_as_readable_as_any_other(tmp_path):
     (tmp_path / "plain").write_text("")
     write_text(tmp_path / "a.txt", "whole")
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["file", "file/sub", "file/sub/sub", "link"])
+def test_a_file_in_place_of_a_folder_is_one_sentence(name, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    if os.name == "posix":
+        (tmp_path / "link").symlink_to(tmp_path / "gone")
+    elif name == "link":
+        pytest.skip("links need a privilege there")
+    there = tmp_path / name.split("/")[0]
+    with pytest.raises(OSError, match=f"^{re.escape(str(there))} is no folder; give another one$"):
+        with taken(tmp_path / name, "training"):
+            pass

@@ -72,15 +72,12 @@ def train(arguments: argparse.Namespace) -> None:
 def one_folder(out: Path) -> Iterator[None]:
     """Hold `--out` for this run, all of whose processes see it, as long as the block lasts.
 
-    Raises `FileExistsError` where another run holds it, and `ValueError` where it is a file or not
-    the same in all processes; before anything is written, and in all of them.
+    Raises `ValueError` where it is not the same in all processes, else as `taken`; before anything
+    is written, and in all of them.
     """
     with ExitStack() as stack:
         with all_or_none():
             if rank() == 0:
-                there = next((path for path in (out, *out.parents) if path.exists()), out)
-                if not there.is_dir():
-                    raise ValueError(f"--out is {out}, but {there} is no folder; give another one")
                 stack.enter_context(taken(out, "training"))
         check_seen("--out", out)
         yield
