@@ -112,9 +112,11 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
     prepare.add_argument("--processes", type=int, help="by default one a usable core")
     add_data(commands, "sample", "write a small made-up data set in the official layout", real)
+    place = "folder of the tables, assets/results by default; results writes to the folders "
+    place += "evidence, figures and weights beside it, and a table into the README.md above these"
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
-        tables.add_argument("--out", type=folder, default=Path("assets/results"))
+        tables.add_argument("--out", type=folder, default=Path("assets/results"), help=place)
     add_results(tables)
     return main
 
@@ -184,6 +186,8 @@ def results(arguments: argparse.Namespace) -> int:
         raise ValueError("--anew drops rows; say of which tables with --tables")
     if (arguments.arm is not None) + bool(arguments.tables) + arguments.pages > 1:
         raise ValueError("--arm, --tables and --pages are three things to do; give one of them")
+    if not arguments.out.is_dir():
+        raise NotADirectoryError(f"--out is {arguments.out}; give the folder that holds the tables")
     if arguments.arm is not None:
         from mmlib.evidence.again import again
 

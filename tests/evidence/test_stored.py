@@ -157,3 +157,22 @@ def test_a_damaged_tuning_is_one_sentence(command, folder, capsys):
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.csv")), ids=lambda path: path.stem)
 def test_a_whole_table_is_read_as_pandas_reads_it(path):
     pd.testing.assert_frame_equal(read_table(path), pd.read_csv(path), check_exact=True)
+
+
+@pytest.mark.parametrize("words", [[], ["--pages"], ["--arm", "gap"], ["--tables", "gap"]])
+def test_results_need_a_folder_that_is_there(words, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine", "utf-8")
+    for name in ("file", "nowhere", "file/sub"):
+        assert main(["results", *words, "--out", str(tmp_path / name)]) == 2
+        found = capsys.readouterr().err
+        sentence = f"--out is {tmp_path / name}; give the folder that holds the tables"
+        assert sentence in found and found.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_help_says_where_pages_and_figures_go(capsys):
+    for command in ("results", "tuning"):
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "writes to the folders evidence, figures and weights beside it, and a table" in said
