@@ -31,10 +31,11 @@ def read_table(path: Path, needed: Iterable[str] = ("fused",)) -> pd.DataFrame:
 
 
 def damaged(path: Path, fault: str) -> ValueError:
-    """The error that says what is wrong with a table's file, and how to get a whole one."""
-    return ValueError(
-        f"{path} {fault}; restore it from git, or delete it and run `{_command(path)}`"
-    )
+    """The error that says what is wrong with a file of a table, and how to get a whole one."""
+    again = f"delete it and run `{_command(path)}`"
+    if path.suffix == ".json":  # it is written with its table
+        again = f"make its table again: `python -m mmlib results --tables {path.stem} --anew`"
+    return ValueError(f"{path} {fault}; restore it from git, or {again}")
 
 
 def _command(path: Path) -> str:
@@ -95,7 +96,7 @@ def made_with(path: Path) -> dict:
     """What the table `path` was made with, from the file beside it; errors as in `read_table`."""
     beside = path.with_suffix(".json")
     if not beside.exists():
-        raise damaged(path, f"has no {beside.name} beside it, which says what made it")
+        raise damaged(beside, "is missing")
     found = _json(_text(beside))
     if not isinstance(found, dict) or not {"date", "python", "versions"} <= found.keys():
         raise damaged(beside, "does not say what made its table: date, python and versions")

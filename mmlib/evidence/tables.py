@@ -67,10 +67,10 @@ def write_tables(
     if lacking := _complete(folder, wanted, processes, only, anew):
         print(f"figures, README and pages wait for {', '.join(lacking)}")
         return
-    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
     if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
+        write_pages(folder)  # first: it looks whether all columns are there
         write_bench(folder)
-        write_pages(folder)
+    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
 
 
 def split_of(name: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from mmlib.__main__ import main
 from mmlib.evidence import tables
 from mmlib.evidence.stored import read_table
+from mmlib.evidence.worlds import WORLDS
 
 TABLES = Path(__file__).parents[2] / "assets/results"
 
@@ -72,7 +73,7 @@ CASES = {  # file, what was done to it, what is said after the file's name
     "half its lines": ("gap", text(lambda x: x[: x.index("corrupted")]), " lacks 60 rows, such as"),
     "another": ("cal", lambda p: shutil.copy(p.with_name("gap.csv"), p), " lacks 185 rows, such"),
     "gone": ("gap", Path.unlink, " is missing; run `make results` first"),
-    "no json": ("gap", no_json, " has no gap.json beside it, which says what made it"),
+    "no json": ("gap", no_json, ".json is missing; restore it from git, or make its table"),
     "empty": ("gap", text(lambda x: ""), " is empty; restore it from git, or delete it and run"),
     "head": ("gap", text(lambda x: x.split("\n")[0] + "\n"), " lacks 120 rows, such as"),
     "no UTF-8": ("gap", lambda p: p.write_bytes(b"\xff\xfe"), " is no text in UTF-8"),
@@ -109,16 +110,41 @@ CASES |= {
 }
 
 
+def sentence(place, said):
+    return f"mmlib: {place}{said}" if said.startswith(".json") else f"mmlib: {place}.csv{said}"
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_no_page_is_made_of_tables_that_are_not_whole(case, folder, capsys):
     name, change, said = CASES[case]
     change(folder / f"{name}.csv")
     assert main(["results", "--pages", "--out", str(folder)]) == 2
-    place = folder / name
-    sentence = f"mmlib: {place}{said}" if said.startswith(".json") else f"mmlib: {place}.csv{said}"
     found = capsys.readouterr().err
-    assert sentence in found and found.count("\n") == 1
+    assert sentence(folder / name, said) in found and found.count("\n") == 1
     assert not (folder.parent / "evidence").exists()
+
+
+@pytest.mark.parametrize("case", ["a column", "no noise", "no json", "json half"])
+def test_complete_tables_that_no_page_can_be_made_of_are_not_drawn(case, folder, capsys):
+    name, change, said = CASES[case]
+    change(folder / f"{name}.csv")
+    assert main(["results", "--out", str(folder)]) == 2
+    assert sentence(folder / name, said) in capsys.readouterr().err
+    assert [path.name for path in folder.parent.iterdir()] == ["results"]
+
+
+def test_another_world_needs_all_seeds_of_what_it_holds(folder, capsys):
+    other = folder / WORLDS["human voices"]
+    shutil.copytree(TABLES, other)
+    (other / "cal.csv").unlink()
+    without("scenario == 'flipped'")(other / "baselines.csv")
+    assert main(["results", "--pages", "--out", str(folder)]) == 0
+    SEEDS(other / "gap.csv")
+    assert main(["results", "--pages", "--out", str(folder)]) == 2
+    found = capsys.readouterr().err
+    assert (
+        f"mmlib: {other / 'gap.csv'} lacks 3 rows, such as 'gap' on imbalanced at seed 2" in found
+    )
 
 
 def test_the_tuning_alone_makes_no_pages(folder, capsys):
