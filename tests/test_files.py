@@ -109,3 +109,22 @@ def test_a_file_in_place_of_a_folder_is_one_sentence(name, tmp_path):
     with pytest.raises(OSError, match=f"^{re.escape(str(there))} is no folder; give another one$"):
         with taken(tmp_path / name, "training"):
             pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links")
+def test_what_is_no_file_is_left_alone_and_links_are_followed(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(ValueError, match=f"{name} is a folder, device or pipe, not a file"):
+            write_text(tmp_path / name, "text")
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "real.txt").read_text() == "new" and (tmp_path / "link.txt").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "folder",
+        "link.txt",
+        "pipe",
+        "real.txt",
+    ]
