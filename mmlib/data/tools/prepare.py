@@ -131,9 +131,9 @@ def _replaced(lacks: Mapping[str, Mapping], reasons: Mapping[str, str]) -> Itera
 
 
 def _remove_parts(clips: list[Clip]) -> None:
-    """What killed processes left; nobody else is at work here."""
+    """What killed processes left, by its name; nobody else is at work here."""
     for folder in {target.parent for clip in clips for target in (clip.frames, clip.sound)}:
-        for path in folder.glob("*.part"):
+        for path in folder.glob(f"*.{'[0-9a-f]' * 8}.part"):
             remove(path)
 
 

@@ -521,7 +521,7 @@ def test_of_two_on_one_root_the_second_is_refused_and_all_is_right(cremad, tmp_p
 @pytest.mark.slow
 def test_after_a_killed_owner_the_next_one_works_at_once(cremad):
     owner = started(cremad, cremad / "driver.py", 3600)
-    for old in ("Image-01-FPS/x.01234567.part", "Image-01-FPS/x.part"):  # of killed ones
+    for old in ("Image-01-FPS/x.01234567.part", "AudioWAV/x.wav.89abcdef.part"):  # of killed ones
         (cremad / old).mkdir(parents=True)
         (cremad / old / "00000.jpg").touch()
     with pytest.raises(FileExistsError, match="another prepare is at work"):
@@ -531,6 +531,15 @@ def test_after_a_killed_owner_the_next_one_works_at_once(cremad):
     report = run("cremad", cremad)
     assert report.ok and report.done == 4
     assert not list(cremad.rglob("*.part"))
+
+
+def test_parts_of_the_users_own_are_left_alone(cremad):
+    own = [cremad / "AudioWAV" / "own.wav.part", cremad / "Image-01-FPS" / "mine.part"]
+    for path in own:
+        path.parent.mkdir()
+        path.write_bytes(b"mine")
+    assert run("cremad", cremad).done == 4
+    assert [path.read_bytes() for path in own] == [b"mine", b"mine"]
 
 
 # what is broken
