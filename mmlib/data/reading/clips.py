@@ -15,7 +15,7 @@ from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import own_luck
 from mmlib.data.reading.buffers import Buffers
 from mmlib.data.reading.folders import folder_of, frame_names
-from mmlib.data.reading.frames import choose_frames, smv_frames
+from mmlib.data.reading.frames import after_gap, choose_frames, smv_frames
 from mmlib.data.reading.lists import Entry
 from mmlib.data.reading.media import (
     RESAMPLER,
@@ -234,7 +234,13 @@ class Clips(FromFiles):
         """A clip's frames in order: the event's alone where its times are given."""
         names = frame_names(self._folder(entry.id))
         if entry.end and not self._pictures.name.endswith("-SE"):
-            first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
+            later = after_gap(names, whole=10)  # frames of ten seconds, at 1 a second
+            if later:
+                raise ValueError(
+                    f"{self._folder(entry.id)} lacks frames before {later}, so that none tells its "
+                    "second; extract the clip's frames again"
+                )
+            first = min(int(entry.start), len(names) - 1)
             names = names[first : max(int(entry.end), first + 1)]
         return names
 
