@@ -105,6 +105,8 @@ class Clips(FromFiles):
         # of those that are not there by their own name
         self._sound_names = near_names(self._sounds, (e.id + self._ending for e in entries))
         self._folder_names = near_names(self._pictures, (entry.id for entry in entries))
+        there = {*os.listdir(self._pictures)}
+        self._folder_names |= {e.id: name for e in entries if (name := event_name(e)) in there}
         self._keep(entries, cache, self._recipe())
         self._frames_of: dict[int, list[str]] = {}
 
@@ -283,6 +285,11 @@ class Clips(FromFiles):
         if self.frames_from == "smv":
             return smv_frames(count, self.frames, luck)
         return choose_frames(count, self.frames, luck, self.REST)
+
+
+def event_name(entry: Entry) -> str:
+    """The folder of an event's frames where the clip's own folder holds those of another event."""
+    return f"{entry.id}@{entry.start:g}-{entry.end:g}"
 
 
 def _ending(folder: Path, entries: Sequence[Entry]) -> str:

@@ -10,8 +10,9 @@ from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data import ave, kinetics_sounds
+from mmlib.data.reading.clips import event_name
 from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
-from mmlib.data.reading.lists import SPLITS
+from mmlib.data.reading.lists import SPLITS, Entry
 from mmlib.data.reading.near import matched, near_names
 from mmlib.data.tools.videos import Clip, import_av, lacking, make_lacking, remove
 from mmlib.data.tools.workers import of_all
@@ -78,7 +79,8 @@ def prepare(
     - `"cremad"`: `VideoFlash/<clip>.flv` to `Image-01-FPS/<clip>/00000.jpg`, `00030.jpg` (frame
       numbers) and so on, at least 3 of a clip; `AudioWAV/<clip>.wav` where it is missing.
     - `"ave"`: `AVE/<clip>.mp4` to `Image-01-FPS-SE/<clip>/`, of the event alone, at least 10,
-      and `AudioWAV/<clip>.wav`, of the whole clip; the lists say when the event is.
+      and `AudioWAV/<clip>.wav`, of the whole clip; the lists say when the event is. Another event
+      of the same clip goes to `<clip>@<start>-<end>`, where `AVE` finds it.
     - `"kinetics-sounds"`: `ks_video/<split>/<clip>.mp4` to
       `ks_visual/<split>/<clip>/frame_00001.jpg` and so on, at least 3, and
       `ks_audio/<split>/<clip>.wav`; of the clips of the lists, or of all where there is none.
@@ -150,21 +152,33 @@ def _cremad(root: Path, fps: float) -> Clips:
 
 def _ave(root: Path, fps: float) -> Clips:
     videos = _videos(root / "AVE", "the .mp4 videos of AVE")
-    folder, clips = list_folder(root, None, "data/AVE"), {}
-    paths = [path for split in SPLITS if (path := folder / f"{split}Set.txt").is_file()]
-    entries = [
-        entry
-        for path in paths or [folder / "Annotations.txt"]
-        for entry in ave.read_list(path, ave.classes_of(path), "first")
-    ]
-    ids = [entry.id for entry in entries]
+    entries, clips, frames = _events(root), {}, root / f"{_folder(fps)}-SE"
+    ids = list(dict.fromkeys(entry.id for entry in entries))
     videos = _with_near(videos, ids)
-    places = _places(root / f"{_folder(fps)}-SE", root / "AudioWAV", ids)
-    for id, _, _, start, end in entries:
-        if id in videos:
-            clip = Clip(id, videos[id], *places[id], fps, least=10, start=start, end=end)
-            clips.setdefault(id, clip)
+    places = _places(frames, root / "AudioWAV", ids)
+    for entry in entries:
+        if entry.id not in videos:
+            continue
+        (folder, sound), event = places[entry.id], (entry.start, entry.end)
+        name, first = entry.id, clips.get(entry.id)
+        if first and event != (first.start, first.end):
+            name = event_name(entry)
+            folder = frames / name
+        clip = Clip(name, videos[entry.id], folder, sound, fps, 10, start=event[0], end=event[1])
+        clips.setdefault(name, clip)
     return list(clips.values()), [id for id in ids if id not in videos]
+
+
+def _events(root: Path) -> list[Entry]:
+    """All that the lists of AVE say of their clips, whichever repeats a loader keeps."""
+    folder = list_folder(root, None, "data/AVE")
+    paths = [path for split in SPLITS if (path := folder / f"{split}Set.txt").is_file()]
+    return [
+        entry
+        for repeats in ("first", "last")
+        for path in paths or [folder / "Annotations.txt"]
+        for entry in ave.read_list(path, ave.classes_of(path), repeats)
+    ]
 
 
 def _kinetics(root: Path, fps: float) -> Clips:

@@ -20,6 +20,7 @@ import soundfile
 import torch
 from PIL import Image
 
+from mmlib.data import AVE
 from mmlib.data.reading.folders import frame_names
 from mmlib.data.reading.media import read_image
 from mmlib.data.tools import prepare as module
@@ -135,15 +136,33 @@ def test_ave_takes_the_event_and_the_whole_sound(tmp_path):
     (root / "valSet.txt").write_text("Bark&two&good&0&10\r\n")
     (root / "testSet.txt").write_text("Bark&gone&good&0&10\n")
     report = run("ave", tmp_path)
-    assert report.ok and report.done == 2 and report.missing == ("gone",)
+    assert report.ok and report.done == 3 and report.missing == ("gone",)
     assert "without a video: 1, such as gone" in str(report)
     frames = root / "Image-01-FPS-SE"
-    assert sorted(os.listdir(frames)) == ["one", "two"]
+    assert sorted(os.listdir(frames)) == ["one", "one@0-9", "two"]
     assert frame_names(frames / "one") == [f"{30 + 3 * k:05d}.jpg" for k in range(10)]
     assert set(shades(frames / "one")) == {4, 5, 6}
     assert shades(frames / "two") == list(range(1, 11))
     sound = soundfile.info(root / "AudioWAV" / "one.wav")
     assert 9.9 < sound.duration < 10.2 and sound.samplerate == 16_000
+
+
+def test_ave_of_a_clip_with_two_events(tmp_path):
+    """As in the published lists, of which 18 clips stand in two."""
+    film(tmp_path / "AVE" / "one.mp4", 10)
+    (tmp_path / "trainSet.txt").write_text("Bark&one&good&0&5\nCat&one&good&2&4\n")
+    (tmp_path / "valSet.txt").write_text("Bark&one&good&5&10\n")
+    (tmp_path / "testSet.txt").write_text("Bark&one&good&0&5\nCat&two&good&0&5\n")
+    report = run("ave", tmp_path)
+    assert report.ok and report.done == 3 and report.missing == ("two",)
+    for split, repeats, seconds in (
+        ("train", "first", range(0, 5)),
+        ("train", "last", range(2, 4)),
+        ("val", "first", range(5, 10)),
+    ):
+        data = AVE(tmp_path, split, repeats=repeats, size=28, cache=False)
+        assert {*shades(data.files(0)["visual"])} == {second + 1 for second in seconds}
+    assert run("ave", tmp_path).skipped == 3
 
 
 def test_ave_with_the_annotations_alone(tmp_path):
