@@ -14,7 +14,7 @@ from mmlib.data.reading.clips import event_name
 from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
 from mmlib.data.reading.lists import SPLITS, Entry
 from mmlib.data.reading.near import matched, near_names
-from mmlib.data.tools.videos import Clip, import_av, lacking, make_lacking, remove
+from mmlib.data.tools.videos import Clip, import_av, lacking, made_as, make_lacking, remove
 from mmlib.data.tools.workers import of_all
 from mmlib.devices import usable_cores
 from mmlib.files import taken, write_text
@@ -88,7 +88,9 @@ def prepare(
     The frame of second k is the first one that is shown at k or later. (The released scripts count
     frames and round the rate down: of 29.97 a second they take every 29th.) Fewer than the least
     number become that many, evenly spread. With another `fps` the folder is `Image-02-FPS`, and
-    `ks_visual`, whose name does not say it, has to be removed first.
+    `ks_visual`, whose name does not say it, has to be removed first. What frames were made for
+    stands beside them in `.prepared/<clip>`; where the lists have other times now, they are made
+    again. Frames that have no such note are taken for those of the event, at 1 a second.
 
     Works in `processes` processes, by default one a core that it may use. What is there already is
     left alone, so that a run which was stopped or killed is resumed by starting it again; a clip is
@@ -97,9 +99,10 @@ def prepare(
     their folder. A video that cannot be read does not stop the others: it stands in the report and
     in `root/prepare-failed.txt`.
 
-    Raises `ModuleNotFoundError` without PyAV; `ValueError` for an unknown name or a bad number;
-    `FileNotFoundError` for a root, folder or list that is missing; `FileExistsError` where another
-    process prepares the same folder; `OSError` when the disk is full.
+    Raises `ModuleNotFoundError` without PyAV; `ValueError` for an unknown name, a bad number, or
+    another `fps` than that of the frames in `ks_visual`; `FileNotFoundError` for a root, folder or
+    list that is missing; `FileExistsError` where another process prepares the same folder;
+    `OSError` when the disk is full.
     """
     clips_of = CLIPS[one_of("name", name, tuple(CLIPS))]
     if not 0 < fps < math.inf:
@@ -113,6 +116,8 @@ def prepare(
     with taken(place, "prepare"):
         _remove_parts(clips)
         lacks = {clip.id: lacking(clip) for clip in clips}
+        if name == "kinetics-sounds":  # whose folder does not say it
+            _check_rate(clip for clip in clips if clip.frames not in lacks[clip.id])
         left = [clip for clip in clips if lacks[clip.id]]
         outcomes = of_all(make_lacking, left, processes or usable_cores())
         bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
@@ -130,6 +135,18 @@ def _replaced(lacks: Mapping[str, Mapping], reasons: Mapping[str, str]) -> Itera
         for target, damage in found.items():
             if not reasons[id] and damage != "is missing":
                 yield f"{target} ({damage.removeprefix('is ')})"
+
+
+def _check_rate(clips: Iterable[Clip]) -> None:
+    """Raises `ValueError` for frames of another rate; 1 a second where it is not known."""
+    for clip in clips:
+        made = made_as(clip)
+        rate, known = (made[0], "") if made else (1.0, ", as far as is known")
+        if rate != clip.fps:
+            raise ValueError(
+                f"fps is {clip.fps:g} and {clip.frames} holds frames of {rate:g} a second{known}; "
+                f"remove {clip.frames.parent.parent} first, or give --fps {rate:g}"
+            )
 
 
 def _remove_parts(clips: list[Clip]) -> None:

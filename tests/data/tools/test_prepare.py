@@ -139,7 +139,7 @@ def test_ave_takes_the_event_and_the_whole_sound(tmp_path):
     assert report.ok and report.done == 3 and report.missing == ("gone",)
     assert "without a video: 1, such as gone" in str(report)
     frames = root / "Image-01-FPS-SE"
-    assert sorted(os.listdir(frames)) == ["one", "one@0-9", "two"]
+    assert sorted(os.listdir(frames)) == [".prepared", "one", "one@0-9", "two"]
     assert frame_names(frames / "one") == [f"{30 + 3 * k:05d}.jpg" for k in range(10)]
     assert set(shades(frames / "one")) == {4, 5, 6}
     assert shades(frames / "two") == list(range(1, 11))
@@ -559,6 +559,39 @@ def test_parts_of_the_users_own_are_left_alone(cremad):
         path.write_bytes(b"mine")
     assert run("cremad", cremad).done == 4
     assert [path.read_bytes() for path in own] == [b"mine", b"mine"]
+
+
+def test_frames_of_an_event_whose_times_have_changed_are_made_again(tmp_path):
+    film(tmp_path / "AVE" / "one.mp4", 10)
+    frames, path = tmp_path / "Image-01-FPS-SE" / "one", tmp_path / "trainSet.txt"
+    for start, end, skipped in ((0, 3, 0), (5, 8, 0), (5, 8, 1)):
+        path.write_text(f"Bark&one&good&{start}&{end}\n")
+        report = run("ave", tmp_path)
+        assert report.ok and report.skipped == skipped
+        assert {*shades(frames)} == {*range(start + 1, end + 1)}
+        if (start, skipped) == (5, 0):
+            assert report.replaced == (f"{frames} (of another event, from 0 to 3 s)",)
+    shutil.rmtree(frames.parent / ".prepared")  # of frames from elsewhere nothing is known
+    path.write_text("Bark&one&good&0&3\n")
+    assert run("ave", tmp_path).skipped == 1
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_frames_of_another_rate_are_not_mixed(noted, tmp_path):
+    film(tmp_path / "ks_video" / "train" / "one.mp4", 4)
+    assert run("kinetics-sounds", tmp_path).done == 1
+    folder = tmp_path / "ks_visual" / "train"
+    if not noted:
+        shutil.rmtree(folder / ".prepared")
+    film(tmp_path / "ks_video" / "train" / "two.mp4", 4)
+    with pytest.raises(ValueError, match="fps is 5 and .*one holds frames of 1 a second"):
+        run("kinetics-sounds", tmp_path, fps=5)
+    assert not (folder / "two").exists()
+    shutil.rmtree(tmp_path / "ks_visual")
+    assert run("kinetics-sounds", tmp_path, fps=5).done == 2
+    assert run("kinetics-sounds", tmp_path, fps=5).skipped == 2
+    with pytest.raises(ValueError, match="fps is 1 and .* of 5 a second; remove .*ks_visual"):
+        run("kinetics-sounds", tmp_path)
 
 
 # what is broken
