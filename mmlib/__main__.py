@@ -34,7 +34,7 @@ def pair(text: str) -> tuple[str, object]:
 def word(text: str) -> str:
     """A text that is not empty."""
     if not text:
-        raise argparse.ArgumentTypeError("it is empty; give a value, or leave it out")
+        raise argparse.ArgumentTypeError("it is empty; give a value")
     return text
 
 

@@ -72,7 +72,10 @@ def save_checkpoint(
         with replacing(path) as beside:
             torch.save(state, beside)
     except RuntimeError as error:  # what a full disk comes out as
-        raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(
+            f"{path} cannot be written ({_line(error)[:60]}); is the disk full? What was saved "
+            "before is whole"
+        ) from error
 
 
 def _readable(x, name: str = "state_dict()") -> Any:
@@ -159,7 +162,10 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(f"{path} is damaged or no checkpoint: {_line(error)}") from error
+        said = f" ({_line(error)})" if isinstance(error, (ValueError, TypeError)) else ""
+        raise ValueError(
+            f"{path} is damaged or no checkpoint{said}; restore it, or begin anew in another path"
+        ) from error
     if run is None:
         raise ValueError(
             f"{path} does not say of which run it is, as those from before December 2026 did not; "

@@ -52,10 +52,12 @@ def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
 
     That is `<path>.<8 digits>.part`, of this process alone; those of killed ones are removed. Until
     then `path` is what it was; a block that fails leaves nothing. The folder of `path` is made.
+    Where `path` is a link, what it leads to is replaced. Raises `ValueError` where there is no
+    file: a folder, a device, a pipe.
     With `beside`, a name of the caller's own on the same file system, none of this is done but the
     renaming: for the many small files of a cache, whose reader knows a broken one.
     """
-    path = Path(path)
+    path = regular(path)
     if beside is not None:
         with _renamed(beside, path):
             yield beside
@@ -70,6 +72,15 @@ def replacing(path: str | Path, beside: Path | None = None) -> Iterator[Path]:
         yield beside
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
+
+
+def regular(path: str | Path) -> Path:
+    """Where a file is to be written, links followed; `ValueError` where something else is."""
+    path = Path(path)
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a folder, device or pipe, not a file; give another path")
+    return path
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="checkpoint.pt cannot be written: Pytorch"):
+    with pytest.raises(OSError, match=r"pt cannot be written \(Pytorch.*is the disk full"):
         save_checkpoint(path, over_rows(), [])
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before
 
@@ -326,7 +326,7 @@ def test_a_trained_method_in_a_new_path_is_told(tmp_path):
 
 LIES = {
     "text": ({"history": [{"epoch": 1, "loss": "low"}]}, "its history holds other things than num"),
-    "no rows": ({"history": 3}, "is damaged or no checkpoint: 'int' object is not iterable"),
+    "no rows": ({"history": 3}, r"is damaged or no checkpoint \('int' object is not iterable\)"),
     "no run": ({"run": None}, "does not say of which run it is, as those from before December 202"),
     "odd run": ({"run": [3]}, "is damaged or no checkpoint"),
     "state": ({"state": [3]}, "is of a model of other sizes"),

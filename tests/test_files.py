@@ -96,3 +96,22 @@ def test_a_written_file_is_as_readable_as_any_other(tmp_path):
     (tmp_path / "plain").write_text("")
     write_text(tmp_path / "a.txt", "whole")
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links")
+def test_what_is_no_file_is_left_alone_and_links_are_followed(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(ValueError, match=f"{name} is a folder, device or pipe, not a file"):
+            write_text(tmp_path / name, "text")
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "real.txt").read_text() == "new" and (tmp_path / "link.txt").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "folder",
+        "link.txt",
+        "pipe",
+        "real.txt",
+    ]

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save
 
 from mmlib.agreement import all_or_none, check_seen
-from mmlib.checkpoints import best_path, load_checkpoint, open_checkpoint
+from mmlib.checkpoints import best_path, load_checkpoint, open_checkpoint, run_of
 from mmlib.commands.building import build, check_once, open_data
 from mmlib.commands.presets import EPOCHS, Preset, preset
 from mmlib.commands.report import (
@@ -35,10 +35,12 @@ from mmlib.commands.stopping import finishing_the_epoch, stopping_cleanly
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.text import WordTokenizer
 from mmlib.devices import pick_device, usable_cores, use_threads
-from mmlib.files import replacing, taken
+from mmlib.files import regular, replacing, taken
 from mmlib.parallel import rank, start_processes
 from mmlib.preconditions import check_run
 from mmlib.training import Method, fit
+
+LEFT = ("metrics.csv", "curves.png", "model.safetensors", "scores.json", "scores.csv")
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -110,13 +112,33 @@ def begin(
     numbers = (settings[name] for name in ("epochs", "batch_size", "seed"))
     with all_or_none():
         check_run(method, dataset, *numbers, device)
-        open_checkpoint(out / "checkpoint.pt", arguments.resume, method)
+        resumed = check_folder(out, arguments.resume, method)
         check_vocabulary(out, dataset, arguments.resume)
     if rank() > 0:
         return
+    if arguments.resume and not resumed:
+        print(f"mmlib: {out} holds no checkpoint, so this run is a new one", file=sys.stderr)
     write_json(out / "settings.json", settings)
     if arguments.preset:
         print(preset_and_flags(arguments), file=sys.stderr)
+
+
+def check_folder(out: Path, resume: bool, method: Method) -> bool:
+    """Whether `out` holds a checkpoint, which is then of this run, as is the best one beside it.
+
+    Raises what `open_checkpoint` does, and `FileExistsError` for results of which none is there.
+    """
+    path = out / "checkpoint.pt"
+    for name in LEFT:
+        if regular(out / name).exists() and not path.exists():
+            raise FileExistsError(
+                f"{out} holds {name} and no checkpoint.pt, so it is of another run; give another "
+                "--out"
+            )
+    history = open_checkpoint(path, resume, method)
+    if history and best_path(path).exists():
+        load_checkpoint(best_path(path), method, run_of(method))  # `fit` loads the last one again
+    return bool(history)
 
 
 def preset_and_flags(arguments: argparse.Namespace) -> str:
@@ -247,15 +269,17 @@ def leave_scores(
     device: torch.device,
 ) -> None:
     """Score the last weights and the best ones of validation on test, once; print a table."""
-    last, best = final_scores(method, test, device), make()
-    epoch = len(load_checkpoint(best_path(out / "checkpoint.pt"), best))
-    found = final_scores(best, test, device) if epoch < len(history) else last
-    rows = [
-        {"weights": "last", "epoch": len(history)} | last,
-        {"weights": "best on val", "epoch": epoch} | found,
-    ]
+    last, path = final_scores(method, test, device), best_path(out / "checkpoint.pt")
+    rows = [{"weights": "last", "epoch": len(history)} | last]
+    if path.exists():
+        best = make()
+        epoch = len(load_checkpoint(path, best))
+        found = final_scores(best, test, device) if epoch < len(history) else last
+        rows.append({"weights": "best on val", "epoch": epoch} | found)
     if rank() > 0:
         return
+    if len(rows) == 1:
+        print(f"mmlib: {path} is gone, so the best weights are not scored", file=sys.stderr)
     weights = {name: x.contiguous() for name, x in method.model.state_dict().items()}
     with replacing(out / "model.safetensors") as beside:
         beside.write_bytes(save(weights))

@@ -101,7 +101,7 @@ def test_a_file_or_nothing_in_place_of_a_folder(start, tmp_path, capsys):
     for words in (["--out", ""], ["--out", "x", "--root", ""]):
         with pytest.raises(SystemExit, match="2"):
             main(["train", *words])
-        assert "it is empty; give a value, or leave it out" in capsys.readouterr().err
+        assert "it is empty; give a value" in capsys.readouterr().err
 
 
 def test_the_weights_are_as_readable_as_any_other_file(start, tmp_path):
@@ -195,3 +195,45 @@ def test_a_closed_stderr_is_no_end(tmp_path):
     words = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", TRAIN, str(tmp_path / "run")]
     assert subprocess.run(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL).returncode == 0
     assert torch.load(tmp_path / "run/checkpoint.pt")["history"][0]["epoch"] == 1
+
+
+def test_results_without_their_checkpoint_are_of_another_run(start, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text("mine")
+    for more in ((), ("--resume",)):
+        assert start(*WORDS, *more) == 2
+        assert "run holds metrics.csv and no checkpoint.pt, so it is" in capsys.readouterr().err
+    assert [path.read_text() for path in run.glob("[!.]*")] == ["mine"]
+
+
+def test_a_folder_where_a_file_is_to_be_is_told_before_training(start, tmp_path, capsys):
+    (tmp_path / "run/curves.png").mkdir(parents=True)
+    assert start(*WORDS) == 2
+    assert "curves.png is a folder, device or pipe, not a file" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_nothing_to_resume_is_told(start, tmp_path, capsys):
+    assert start(*WORDS, "--resume") == 0
+    assert "run holds no checkpoint, so this run is a new one" in capsys.readouterr().err
+    assert start(*WORDS, "--resume") == 0
+    assert "holds no checkpoint" not in capsys.readouterr().err
+
+
+def test_a_best_checkpoint_that_is_gone_or_of_another_run(start, tmp_path, capsys):
+    assert start(*WORDS) == 0
+    best = tmp_path / "run/checkpoint-best.pt"
+    kept = best.read_bytes()
+    best.unlink()
+    capsys.readouterr()
+    assert start(*WORDS, "--resume") == 0
+    said = capsys.readouterr()
+    assert "best.pt is gone, so the best weights are not scored" in said.err
+    assert "last" in said.out and "best on val" not in said.out
+    assert start(*WORDS, "--lr", "0.3", out="other") == 0
+    best.write_bytes((tmp_path / "other/checkpoint-best.pt").read_bytes())
+    assert start(*WORDS, "--resume") == 2
+    assert "checkpoint-best.pt is of a run with lr 0.3, not" in capsys.readouterr().err
+    best.write_bytes(kept)
+    assert start(*WORDS, "--resume") == 0

@@ -46,7 +46,7 @@ def check_data(
     or one without any voice; all else that is wrong stands in the report.
     """
     if one_of("name", name, (*KNOWN, "av-digits")) == "av-digits":
-        known_names("--data-options", options or {}, ("size", "deal"), name)
+        known_names("--data-options", options or {}, (), name)  # all recordings are looked at
         return check_voices(Path(root), progress)
     known = KNOWN[name]
     root = folder_of(root, f"the root of {name}")

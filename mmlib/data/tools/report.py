@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mmlib.data.reading.lists import SPLITS
 from mmlib.data.tools.leaks import Leak
 from mmlib.data.tools.table import Row, table
-from mmlib.files import write_text
+from mmlib.files import regular, write_text
 
 SHOWN = 3  # missing or broken files that are named
 
@@ -84,7 +84,13 @@ class Report(NamedTuple):
 
     def write_faults(self, path: str | Path) -> str:
         """A line for each sample that lacks a file or cannot be read: id, split, which, why; tabs
-        between them. Without such samples the file is empty. Returns a sentence that says so."""
+        between them. Without such samples the file is empty. Returns a sentence that says so.
+
+        Raises `FileExistsError` for a file that holds anything else, `ValueError` for no file."""
+        path = regular(path)
+        there = path.read_bytes().splitlines() if path.exists() else []
+        if any(line.count(b"\t") != 3 for line in there):
+            raise FileExistsError(f"{path} holds something else than such lines; give another path")
         named = [("missing", f) for f in self.missing] + [("broken", f) for f in self.broken]
         rows = ([f.id, f.split, which, " ".join(f.reason.split())] for which, f in named)
         write_text(path, "".join("\t".join(row) + "\n" for row in rows))

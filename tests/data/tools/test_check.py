@@ -518,3 +518,6 @@ def test_missing_ids_are_written_and_dropped_where_asked(own, tmp_path, capsys):
     for part, i in gone:
         shutil.copy(bad, part.files(i)["audio"])
     assert main(words) == 0 and (tmp_path / "a/ids").read_text() == ""
+    (tmp_path / "a/ids").write_text("mine\n")
+    assert main(words) == 2 and (tmp_path / "a/ids").read_text() == "mine\n"
+    assert "a/ids holds something else than such lines; give another" in capsys.readouterr().err
