@@ -108,7 +108,8 @@ def parser() -> argparse.ArgumentParser:
     ids = "write all missing and broken ids there: id, split, which, why"
     check.add_argument("--write-missing", type=folder, metavar="FILE", help=ids)
     check.add_argument("--sample", action="store_true", help="do not expect the published counts")
-    prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos", real)
+    films = "cremad ave kinetics-sounds"
+    prepare = add_data(commands, "prepare", "make frames and sound from a data set's videos", films)
     prepare.add_argument("--fps", type=float, default=1.0, help="frames per second to keep")
     prepare.add_argument("--processes", type=int, help="by default one a usable core")
     add_data(commands, "sample", "write a small made-up data set in the official layout", real)

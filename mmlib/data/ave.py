@@ -19,7 +19,9 @@ class AVE(Clips):
     alone if they end in `-SE`. Classes come in the order in which `testSet.txt` first names them.
 
     Some clips stand in a list twice, with two labels: `repeats="first"` keeps the first one, as
-    DI-MML does, `"last"` the last, as OGM-GE does, `"error"` refuses them.
+    DI-MML does, `"last"` the last, as OGM-GE does, `"error"` refuses them. Frames of an event from
+    second 2 to 5 are taken from the folder `<id>@2-5` if there is one, which `prepare` makes where
+    the lists give a clip two events.
     """
 
     def __init__(

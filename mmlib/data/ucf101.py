@@ -13,7 +13,7 @@ from torch import Tensor
 from mmlib.arguments import one_of, switch, whole_number
 from mmlib.data.reading.base import FromFiles
 from mmlib.data.reading.boxes import flips, square_boxes, unaligned
-from mmlib.data.reading.folders import folder_of, inner_folder, picture_names
+from mmlib.data.reading.folders import folder_of, inner_folder, number_of, picture_names
 from mmlib.data.reading.lists import Entry, WrongList, read_lines, without_repeats
 from mmlib.data.reading.media import read_image
 from mmlib.data.reading.near import near_names
@@ -80,7 +80,7 @@ class UCF101(FromFiles):
     folder, `None` for `root/.mmlib-cache`, `False` for none. Raises
     `FileNotFoundError` for a missing root, list or folder of frames; `ValueError` for an unknown
     split, fold or recipe, a bad list line (with file and line), and, when it is read, for a clip
-    with too few frames or a broken frame.
+    with too few frames, a broken frame, or pictures and flow of other numbers in their names.
     """
 
     modalities = ("flow", "visual")
@@ -183,6 +183,8 @@ class UCF101(FromFiles):
                 raise ValueError(
                     f"{folder} holds {len(found)} frames; {need} are needed, extract it again"
                 )
+        _check_numbers(u, v)
+        _check_numbers(u, pictures)
         return u, v, pictures
 
     def _frames_of(self, tree: str, video: str) -> Path:
@@ -218,6 +220,16 @@ class UCF101(FromFiles):
         amid = [start + (2 * k + 1) * length // (2 * count) for k in range(count)]
         end = start + length
         return u[start:end], v[start:end], [pictures[k] for k in amid]
+
+
+def _check_numbers(flow: list[Path], others: list[Path]) -> None:
+    """Frames of one place have one number; there may be one picture more than flow, at the end."""
+    for one, other in zip(flow, others, strict=False):
+        if one.name != other.name and number_of(one.name) != number_of(other.name):
+            raise ValueError(
+                f"{other} stands where {one.name} of {one.parent} does, another frame; "
+                "extract both again"
+            )
 
 
 def _recipe_of(name: str, flow_frames: int | None, frames: int | None) -> Recipe:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mmlib.__main__ import main
+from mmlib.__main__ import main, parser
+from mmlib.data.tools.prepare import CLIPS
 from mmlib.data.tools.samples import write_sample
 from mmlib.files import write_text
 
@@ -104,3 +105,9 @@ def test_a_full_disk_is_one_sentence(folder, monkeypatch):
     assert main(["check-data", "mvsa-single", str(folder)]) == 2
     out.close()
     assert printed(err).endswith("\rmmlib: [Errno 28] No space left on device\n")
+
+
+def test_help_names_the_data_sets_that_can_be_prepared(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["prepare", "--help"])
+    assert f"one of {' '.join(CLIPS)}\n" in capsys.readouterr().out

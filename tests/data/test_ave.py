@@ -77,6 +77,21 @@ def test_folders_that_end_in_se_hold_the_event_alone(own):
     assert len(AVE(root, "test", sounds="Sound-SE").waveform(0)) == 10 * whole.sample_rate
 
 
+@pytest.mark.parametrize("step", [1, 30])
+@pytest.mark.parametrize("gone", [range(4), range(1), range(3, 5)])
+def test_whole_frames_with_a_gap_are_refused(gone, step, own):
+    """By their places in the folder, frames of other seconds were taken for the event."""
+    root = own("ave")
+    (root / "Image-01-FPS-SE").rename(root / "Image-01-FPS")
+    folder = AVE(root, "test", **SMALL).files(0)["visual"]
+    for second in reversed(range(10)):
+        path = folder / f"{second:05d}.jpg"
+        path.unlink() if second in gone else path.rename(folder / f"{step * second:05d}.jpg")
+    later = f"{step * (gone[-1] + 1):05d}.jpg"
+    with pytest.raises(ValueError, match=f"lacks frames before {later}.*; extract"):
+        AVE(root, "test", cache=False, **SMALL).sources(0)
+
+
 def test_stored_spectrograms_of_ave(own):
     root = own("ave", pickled=True)
     dataset = AVE(root, "val", **SMALL)

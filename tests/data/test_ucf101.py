@@ -252,6 +252,24 @@ def test_too_few_or_unequal_frames(own):
         data.take(torch.tensor([1]))
 
 
+@pytest.mark.parametrize("place", ["jpegs_256", "tvl1_flow/v"])
+def test_frames_of_another_number_are_refused(place, own):
+    root = own("ucf101")
+    data = UCF101(root, "test", cache=False)
+    folder = root / place / data.ids[0]
+    first, *_, last = sorted(folder.iterdir())
+    last.rename(folder / "frame000014.jpg")  # as many as before
+    if place == "jpegs_256":
+        first.unlink()
+    with pytest.raises(ValueError, match=rf"{place}/{data.ids[0]}/frame0000\d\d.jpg stands where"):
+        data.sources(0)
+    for path in folder.iterdir():  # other names of the same numbers are none
+        path.unlink()
+    for path in (root / "tvl1_flow/u" / data.ids[0]).iterdir():
+        shutil.copy(path, folder / f"img_{path.stem[-5:]}.jpg")
+    data.sources(0)
+
+
 def test_bad_options_of_ucf101(tree):
     def make(**options):
         return UCF101(tree("ucf101"), "train", **options)

@@ -15,7 +15,7 @@ from mmlib.data.reading.base import FromFiles, check_draws
 from mmlib.data.reading.boxes import own_luck
 from mmlib.data.reading.buffers import Buffers
 from mmlib.data.reading.folders import folder_of, frame_names
-from mmlib.data.reading.frames import choose_frames, smv_frames
+from mmlib.data.reading.frames import after_gap, choose_frames, smv_frames
 from mmlib.data.reading.lists import Entry
 from mmlib.data.reading.media import (
     RESAMPLER,
@@ -105,6 +105,8 @@ class Clips(FromFiles):
         # of those that are not there by their own name
         self._sound_names = near_names(self._sounds, (e.id + self._ending for e in entries))
         self._folder_names = near_names(self._pictures, (entry.id for entry in entries))
+        there = {*os.listdir(self._pictures)}
+        self._folder_names |= {e.id: name for e in entries if (name := event_name(e)) in there}
         self._keep(entries, cache, self._recipe())
         self._frames_of: dict[int, list[str]] = {}
 
@@ -234,7 +236,13 @@ class Clips(FromFiles):
         """A clip's frames in order: the event's alone where its times are given."""
         names = frame_names(self._folder(entry.id))
         if entry.end and not self._pictures.name.endswith("-SE"):
-            first = min(int(entry.start), len(names) - 1)  # at 1 frame a second
+            later = after_gap(names, whole=10)  # frames of ten seconds, at 1 a second
+            if later:
+                raise ValueError(
+                    f"{self._folder(entry.id)} lacks frames before {later}, so that none tells its "
+                    "second; extract the clip's frames again"
+                )
+            first = min(int(entry.start), len(names) - 1)
             names = names[first : max(int(entry.end), first + 1)]
         return names
 
@@ -277,6 +285,11 @@ class Clips(FromFiles):
         if self.frames_from == "smv":
             return smv_frames(count, self.frames, luck)
         return choose_frames(count, self.frames, luck, self.REST)
+
+
+def event_name(entry: Entry) -> str:
+    """The folder of an event's frames where the clip's own folder holds those of another event."""
+    return f"{entry.id}@{entry.start:g}-{entry.end:g}"
 
 
 def _ending(folder: Path, entries: Sequence[Entry]) -> str:

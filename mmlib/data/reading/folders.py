@@ -108,6 +108,11 @@ def in_order(names: Collection[str]) -> list[str]:
     return sorted(names) if len({*map(len, names)}) == 1 else sorted(names, key=_natural)
 
 
+def number_of(name: str) -> int:
+    """The number of a frame, the last one in its file name; -1 where there is none."""
+    return int((re.findall("[0-9]+", os.path.splitext(name)[0]) or [-1])[-1])
+
+
 def _natural(name: str) -> list[str | int]:
     parts = re.split("([0-9]+)", name)  # text and numbers in turn
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]

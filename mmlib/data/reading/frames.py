@@ -1,5 +1,11 @@
 """Which frames of a clip are shown, in training by draws, in evaluation always the same."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median_low
+
+from mmlib.data.reading.folders import number_of
+
 
 def choose_frames(count: int, frames: int, luck: list[float] | None, rest: float) -> list[int]:
     """Which of a clip's `count` frames to take, in order: one of each of `frames` equal parts.
@@ -31,6 +37,20 @@ def smv_frames(count: int, frames: int, luck: list[float] | None) -> list[int]:
     middle = max(length // 2, 1) - 1
     places = [middle if luck is None else int(_luck_of(k, luck) * length) for k in range(frames)]
     return [min(k * length + place, 8) for k, place in enumerate(places)]
+
+
+def after_gap(names: Sequence[str], whole: int) -> str:
+    """The first frame, of names in order, before which some are missing by their numbers; or "".
+
+    Numbers go by even steps, of seconds or of a video's frames, from 0 on, or from one step on
+    where `whole` are there.
+    """
+    numbers = [number_of(name) for name in names]
+    steps = [after - before for before, after in pairwise(numbers)]
+    step = median_low(steps) if steps else 1
+    if numbers[0] > step or (numbers[0] == step and len(names) < whole):
+        return names[0]
+    return next((name for name, x in zip(names[1:], steps, strict=True) if x > 1.5 * step), "")
 
 
 def _luck_of(part: int, luck: list[float]) -> float:

@@ -22,19 +22,21 @@ def start_sample(root: str | Path, name: str) -> Path:
 
     Raises `FileExistsError` for a folder that holds something else.
     """
-    root = free_for_sample(root)
+    root = free_for_sample(root, name)
     root.mkdir(parents=True, exist_ok=True)
     (root / "README.txt").write_text(README.format(name=name), encoding="utf-8")
     return root
 
 
-def free_for_sample(root: str | Path) -> Path:
-    """`root`, if nothing or a sample is in it; otherwise a `FileExistsError`: lists would be
-    overwritten."""
+def free_for_sample(root: str | Path, name: str = "") -> Path:
+    """`root`, if nothing or a sample (of `name`, if given) is in it; otherwise a `FileExistsError`:
+    lists would be overwritten."""
     root, readme = Path(root), Path(root) / "README.txt"
-    ours = readme.is_file() and readme.read_text("utf-8", errors="replace").startswith(README[:26])
+    opening = README.partition("{name}")[0] + (f"{name}:" if name else "")
+    ours = readme.is_file() and readme.read_text("utf-8", errors="replace").startswith(opening)
     if not ours and root.exists() and any(path.name != LOCK for path in root.iterdir()):
-        raise FileExistsError(f"{root} is not empty and no sample of mmlib; give another folder")
+        what = f"no sample of {name}" if name else "no sample of mmlib"
+        raise FileExistsError(f"{root} is not empty and {what}; give another folder")
     return root
 
 

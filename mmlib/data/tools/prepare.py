@@ -10,10 +10,11 @@ from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of, whole_number
 from mmlib.data import ave, kinetics_sounds
+from mmlib.data.reading.clips import event_name
 from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
-from mmlib.data.reading.lists import SPLITS
+from mmlib.data.reading.lists import SPLITS, Entry
 from mmlib.data.reading.near import matched, near_names
-from mmlib.data.tools.videos import Clip, import_av, lacking, make_lacking, remove
+from mmlib.data.tools.videos import Clip, import_av, lacking, made_as, make_lacking, remove
 from mmlib.data.tools.workers import of_all
 from mmlib.devices import usable_cores
 from mmlib.files import taken, write_text
@@ -78,7 +79,8 @@ def prepare(
     - `"cremad"`: `VideoFlash/<clip>.flv` to `Image-01-FPS/<clip>/00000.jpg`, `00030.jpg` (frame
       numbers) and so on, at least 3 of a clip; `AudioWAV/<clip>.wav` where it is missing.
     - `"ave"`: `AVE/<clip>.mp4` to `Image-01-FPS-SE/<clip>/`, of the event alone, at least 10,
-      and `AudioWAV/<clip>.wav`, of the whole clip; the lists say when the event is.
+      and `AudioWAV/<clip>.wav`, of the whole clip; the lists say when the event is. Another event
+      of the same clip goes to `<clip>@<start>-<end>`, where `AVE` finds it.
     - `"kinetics-sounds"`: `ks_video/<split>/<clip>.mp4` to
       `ks_visual/<split>/<clip>/frame_00001.jpg` and so on, at least 3, and
       `ks_audio/<split>/<clip>.wav`; of the clips of the lists, or of all where there is none.
@@ -86,7 +88,9 @@ def prepare(
     The frame of second k is the first one that is shown at k or later. (The released scripts count
     frames and round the rate down: of 29.97 a second they take every 29th.) Fewer than the least
     number become that many, evenly spread. With another `fps` the folder is `Image-02-FPS`, and
-    `ks_visual`, whose name does not say it, has to be removed first.
+    `ks_visual`, whose name does not say it, has to be removed first. What frames were made for
+    stands beside them in `.prepared/<clip>`; where the lists have other times now, they are made
+    again. Frames that have no such note are taken for those of the event, at 1 a second.
 
     Works in `processes` processes, by default one a core that it may use. What is there already is
     left alone, so that a run which was stopped or killed is resumed by starting it again; a clip is
@@ -95,9 +99,10 @@ def prepare(
     their folder. A video that cannot be read does not stop the others: it stands in the report and
     in `root/prepare-failed.txt`.
 
-    Raises `ModuleNotFoundError` without PyAV; `ValueError` for an unknown name or a bad number;
-    `FileNotFoundError` for a root, folder or list that is missing; `FileExistsError` where another
-    process prepares the same folder; `OSError` when the disk is full.
+    Raises `ModuleNotFoundError` without PyAV; `ValueError` for an unknown name, a bad number, or
+    another `fps` than that of the frames in `ks_visual`; `FileNotFoundError` for a root, folder or
+    list that is missing; `FileExistsError` where another process prepares the same folder;
+    `OSError` when the disk is full.
     """
     clips_of = CLIPS[one_of("name", name, tuple(CLIPS))]
     if not 0 < fps < math.inf:
@@ -111,6 +116,8 @@ def prepare(
     with taken(place, "prepare"):
         _remove_parts(clips)
         lacks = {clip.id: lacking(clip) for clip in clips}
+        if name == "kinetics-sounds":  # whose folder does not say it
+            _check_rate(clip for clip in clips if clip.frames not in lacks[clip.id])
         left = [clip for clip in clips if lacks[clip.id]]
         outcomes = of_all(make_lacking, left, processes or usable_cores())
         bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
@@ -130,10 +137,22 @@ def _replaced(lacks: Mapping[str, Mapping], reasons: Mapping[str, str]) -> Itera
                 yield f"{target} ({damage.removeprefix('is ')})"
 
 
+def _check_rate(clips: Iterable[Clip]) -> None:
+    """Raises `ValueError` for frames of another rate; 1 a second where it is not known."""
+    for clip in clips:
+        made = made_as(clip)
+        rate, known = (made[0], "") if made else (1.0, ", as far as is known")
+        if rate != clip.fps:
+            raise ValueError(
+                f"fps is {clip.fps:g} and {clip.frames} holds frames of {rate:g} a second{known}; "
+                f"remove {clip.frames.parent.parent} first, or give --fps {rate:g}"
+            )
+
+
 def _remove_parts(clips: list[Clip]) -> None:
-    """What killed processes left; nobody else is at work here."""
+    """What killed processes left, by its name; nobody else is at work here."""
     for folder in {target.parent for clip in clips for target in (clip.frames, clip.sound)}:
-        for path in folder.glob("*.part"):
+        for path in folder.glob(f"*.{'[0-9a-f]' * 8}.part"):
             remove(path)
 
 
@@ -150,21 +169,33 @@ def _cremad(root: Path, fps: float) -> Clips:
 
 def _ave(root: Path, fps: float) -> Clips:
     videos = _videos(root / "AVE", "the .mp4 videos of AVE")
-    folder, clips = list_folder(root, None, "data/AVE"), {}
-    paths = [path for split in SPLITS if (path := folder / f"{split}Set.txt").is_file()]
-    entries = [
-        entry
-        for path in paths or [folder / "Annotations.txt"]
-        for entry in ave.read_list(path, ave.classes_of(path), "first")
-    ]
-    ids = [entry.id for entry in entries]
+    entries, clips, frames = _events(root), {}, root / f"{_folder(fps)}-SE"
+    ids = list(dict.fromkeys(entry.id for entry in entries))
     videos = _with_near(videos, ids)
-    places = _places(root / f"{_folder(fps)}-SE", root / "AudioWAV", ids)
-    for id, _, _, start, end in entries:
-        if id in videos:
-            clip = Clip(id, videos[id], *places[id], fps, least=10, start=start, end=end)
-            clips.setdefault(id, clip)
+    places = _places(frames, root / "AudioWAV", ids)
+    for entry in entries:
+        if entry.id not in videos:
+            continue
+        (folder, sound), event = places[entry.id], (entry.start, entry.end)
+        name, first = entry.id, clips.get(entry.id)
+        if first and event != (first.start, first.end):
+            name = event_name(entry)
+            folder = frames / name
+        clip = Clip(name, videos[entry.id], folder, sound, fps, 10, start=event[0], end=event[1])
+        clips.setdefault(name, clip)
     return list(clips.values()), [id for id in ids if id not in videos]
+
+
+def _events(root: Path) -> list[Entry]:
+    """All that the lists of AVE say of their clips, whichever repeats a loader keeps."""
+    folder = list_folder(root, None, "data/AVE")
+    paths = [path for split in SPLITS if (path := folder / f"{split}Set.txt").is_file()]
+    return [
+        entry
+        for repeats in ("first", "last")
+        for path in paths or [folder / "Annotations.txt"]
+        for entry in ave.read_list(path, ave.classes_of(path), repeats)
+    ]
 
 
 def _kinetics(root: Path, fps: float) -> Clips:

@@ -19,6 +19,7 @@ from mmlib.data.reading.cache import NO_SPACE
 from mmlib.data.reading.damage import MOST_PIXELS, damage_of, no_file, refusal_of
 from mmlib.data.reading.folders import frame_names
 from mmlib.data.reading.media import MOST_VALUES
+from mmlib.files import write_text
 
 SLACK = 1e-3  # seconds: times in a container are rounded
 QUALITY = 95  # of the jpegs, as in the released scripts
@@ -45,8 +46,10 @@ class Clip(NamedTuple):
 
 def lacking(clip: Clip) -> dict[Path, str]:
     """What a clip lacks of its sound and its frames, and why: it "is missing", or what is there is
-    no good: a pointer, empty, cut short. Found by a few short reads a file; nothing is decoded."""
-    found = {clip.sound: damage_of(clip.sound, "a sound"), clip.frames: _damage_of(clip.frames)}
+    no good: a pointer, empty, cut short, frames made of another event. Found by a few short reads a
+    file; nothing is decoded."""
+    frames = _damage_of(clip.frames) or _of_another_event(clip)
+    found = {clip.sound: damage_of(clip.sound, "a sound"), clip.frames: frames}
     return {target: damage for target, damage in found.items() if damage}
 
 
@@ -57,6 +60,27 @@ def _damage_of(folder: Path) -> str:
         return "is missing"
     damages = ((name, damage_of(folder / name, "a picture")) for name in names)
     return next((f"holds {name}, which {damage}" for name, damage in damages if damage), "")
+
+
+def made_as(clip: Clip) -> tuple[float, float, float] | None:
+    """How many frames a second, from when to when, `make_lacking` made; `None`: not known."""
+    try:
+        fps, start, end = map(float, _note(clip).read_text("utf-8").split())
+    except (OSError, ValueError):
+        return None
+    return fps, start, end
+
+
+def _note(clip: Clip) -> Path:
+    # not among the frames: released loaders take all that is there for a picture
+    return clip.frames.parent / ".prepared" / clip.frames.name
+
+
+def _of_another_event(clip: Clip) -> str:
+    made = made_as(clip)
+    if made is None or made[1:] == (clip.start, clip.end):
+        return ""
+    return f"is of another event, from {made[1]:g} to {made[2]:g} s"
 
 
 def make_lacking(clip: Clip) -> str:
@@ -73,6 +97,7 @@ def make_lacking(clip: Clip) -> str:
         for target, part in parts.items():
             if target == clip.frames:
                 remove(target)
+                write_text(_note(clip), f"{clip.fps} {clip.start} {clip.end}\n")
             part.replace(target)
     except Exception as error:  # of a damaged file, what is not said to be there can be None or 0
         return _reason(clip, error)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmlib.data.reading.frames import choose_frames, smv_frames
+from mmlib.data.reading.frames import after_gap, choose_frames, smv_frames
 
 
 @pytest.mark.parametrize("frames", range(1, 8))
@@ -62,3 +62,27 @@ def test_a_clip_with_too_few_frames_repeats_them():
     for luck in (None, [0.0] * 3, [1 - 2**-24] * 3):
         assert choose_frames(1, 4, luck, 0.5) == [0, 0, 0, 0]
         assert choose_frames(2, 3, luck, 0.5) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "later"),
+    [
+        (range(10), ""),
+        (range(1, 11), ""),  # counted from one
+        (range(7), ""),  # of a clip that breaks off
+        ([0, 30, 60, 90, 120, 150, 180, 210, 240, 270], ""),
+        ([0, 30, 60, 90, 119, 149, 179, 209, 239, 269], ""),
+        (range(29, 300, 29), ""),
+        ([0], ""),
+        (range(1, 10), 1),
+        ([0, 1, 3, 4], 3),
+        ([60, 90, 120], 60),
+    ],
+)
+def test_gaps_in_the_numbers_of_frames(numbers, later):
+    names = [f"v2_{number:05d}.jpg" for number in numbers]
+    assert after_gap(names, whole=10) == (f"v2_{later:05d}.jpg" if later else "")
+
+
+def test_frames_without_numbers_have_no_gap():
+    assert after_gap(["a.jpg", "b.jpg"], whole=10) == after_gap(["a.jpg"], whole=10) == ""

@@ -20,6 +20,7 @@ import soundfile
 import torch
 from PIL import Image
 
+from mmlib.data import AVE
 from mmlib.data.reading.folders import frame_names
 from mmlib.data.reading.media import read_image
 from mmlib.data.tools import prepare as module
@@ -135,15 +136,33 @@ def test_ave_takes_the_event_and_the_whole_sound(tmp_path):
     (root / "valSet.txt").write_text("Bark&two&good&0&10\r\n")
     (root / "testSet.txt").write_text("Bark&gone&good&0&10\n")
     report = run("ave", tmp_path)
-    assert report.ok and report.done == 2 and report.missing == ("gone",)
+    assert report.ok and report.done == 3 and report.missing == ("gone",)
     assert "without a video: 1, such as gone" in str(report)
     frames = root / "Image-01-FPS-SE"
-    assert sorted(os.listdir(frames)) == ["one", "two"]
+    assert sorted(os.listdir(frames)) == [".prepared", "one", "one@0-9", "two"]
     assert frame_names(frames / "one") == [f"{30 + 3 * k:05d}.jpg" for k in range(10)]
     assert set(shades(frames / "one")) == {4, 5, 6}
     assert shades(frames / "two") == list(range(1, 11))
     sound = soundfile.info(root / "AudioWAV" / "one.wav")
     assert 9.9 < sound.duration < 10.2 and sound.samplerate == 16_000
+
+
+def test_ave_of_a_clip_with_two_events(tmp_path):
+    """As in the published lists, of which 18 clips stand in two."""
+    film(tmp_path / "AVE" / "one.mp4", 10)
+    (tmp_path / "trainSet.txt").write_text("Bark&one&good&0&5\nCat&one&good&2&4\n")
+    (tmp_path / "valSet.txt").write_text("Bark&one&good&5&10\n")
+    (tmp_path / "testSet.txt").write_text("Bark&one&good&0&5\nCat&two&good&0&5\n")
+    report = run("ave", tmp_path)
+    assert report.ok and report.done == 3 and report.missing == ("two",)
+    for split, repeats, seconds in (
+        ("train", "first", range(0, 5)),
+        ("train", "last", range(2, 4)),
+        ("val", "first", range(5, 10)),
+    ):
+        data = AVE(tmp_path, split, repeats=repeats, size=28, cache=False)
+        assert {*shades(data.files(0)["visual"])} == {second + 1 for second in seconds}
+    assert run("ave", tmp_path).skipped == 3
 
 
 def test_ave_with_the_annotations_alone(tmp_path):
@@ -521,7 +540,7 @@ def test_of_two_on_one_root_the_second_is_refused_and_all_is_right(cremad, tmp_p
 @pytest.mark.slow
 def test_after_a_killed_owner_the_next_one_works_at_once(cremad):
     owner = started(cremad, cremad / "driver.py", 3600)
-    for old in ("Image-01-FPS/x.01234567.part", "Image-01-FPS/x.part"):  # of killed ones
+    for old in ("Image-01-FPS/x.01234567.part", "AudioWAV/x.wav.89abcdef.part"):  # of killed ones
         (cremad / old).mkdir(parents=True)
         (cremad / old / "00000.jpg").touch()
     with pytest.raises(FileExistsError, match="another prepare is at work"):
@@ -531,6 +550,48 @@ def test_after_a_killed_owner_the_next_one_works_at_once(cremad):
     report = run("cremad", cremad)
     assert report.ok and report.done == 4
     assert not list(cremad.rglob("*.part"))
+
+
+def test_parts_of_the_users_own_are_left_alone(cremad):
+    own = [cremad / "AudioWAV" / "own.wav.part", cremad / "Image-01-FPS" / "mine.part"]
+    for path in own:
+        path.parent.mkdir()
+        path.write_bytes(b"mine")
+    assert run("cremad", cremad).done == 4
+    assert [path.read_bytes() for path in own] == [b"mine", b"mine"]
+
+
+def test_frames_of_an_event_whose_times_have_changed_are_made_again(tmp_path):
+    film(tmp_path / "AVE" / "one.mp4", 10)
+    frames, path = tmp_path / "Image-01-FPS-SE" / "one", tmp_path / "trainSet.txt"
+    for start, end, skipped in ((0, 3, 0), (5, 8, 0), (5, 8, 1)):
+        path.write_text(f"Bark&one&good&{start}&{end}\n")
+        report = run("ave", tmp_path)
+        assert report.ok and report.skipped == skipped
+        assert {*shades(frames)} == {*range(start + 1, end + 1)}
+        if (start, skipped) == (5, 0):
+            assert report.replaced == (f"{frames} (of another event, from 0 to 3 s)",)
+    shutil.rmtree(frames.parent / ".prepared")  # of frames from elsewhere nothing is known
+    path.write_text("Bark&one&good&0&3\n")
+    assert run("ave", tmp_path).skipped == 1
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_frames_of_another_rate_are_not_mixed(noted, tmp_path):
+    film(tmp_path / "ks_video" / "train" / "one.mp4", 4)
+    assert run("kinetics-sounds", tmp_path).done == 1
+    folder = tmp_path / "ks_visual" / "train"
+    if not noted:
+        shutil.rmtree(folder / ".prepared")
+    film(tmp_path / "ks_video" / "train" / "two.mp4", 4)
+    with pytest.raises(ValueError, match="fps is 5 and .*one holds frames of 1 a second"):
+        run("kinetics-sounds", tmp_path, fps=5)
+    assert not (folder / "two").exists()
+    shutil.rmtree(tmp_path / "ks_visual")
+    assert run("kinetics-sounds", tmp_path, fps=5).done == 2
+    assert run("kinetics-sounds", tmp_path, fps=5).skipped == 2
+    with pytest.raises(ValueError, match="fps is 1 and .* of 5 a second; remove .*ks_visual"):
+        run("kinetics-sounds", tmp_path)
 
 
 # what is broken

@@ -198,3 +198,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
         with pytest.raises(FileExistsError, match="not empty and no sample of mmlib; give another"):
             write_sample(name, tmp_path)
     assert lists.read_text() == "mine" and not (tmp_path / "README.txt").exists()
+
+
+def test_a_sample_of_another_data_set_is_left_alone(tmp_path):
+    root = write_sample("cremad", tmp_path, clips_per_class=2)
+    before = content(root)
+    with pytest.raises(FileExistsError, match="not empty and no sample of AVE; give another"):
+        write_sample("ave", root, clips_per_class=5)
+    assert content(root) == before
+    assert write_sample("cremad", root, clips_per_class=2) == root and content(root) == before

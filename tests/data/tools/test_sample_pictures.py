@@ -80,6 +80,6 @@ def test_layouts_of_mvsa_hold_the_same_tweets(tmp_path):
 def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match="layout is 'bert'; choose one of qmf, mla, raw"):
         write_mvsa(tmp_path, layout="bert")
-    for write, _ in SETS.values():
+    for name, (write, _) in SETS.items():
         with pytest.raises(ValueError, match="clips_per_class is 2; give a whole number"):
-            write(tmp_path, clips_per_class=2)
+            write(tmp_path / name, clips_per_class=2)
