@@ -14,7 +14,7 @@ from mmlib.data.reading.clips import event_name
 from mmlib.data.reading.folders import folder_of, inner_folder, list_folder
 from mmlib.data.reading.lists import SPLITS, Entry
 from mmlib.data.reading.near import matched, near_names
-from mmlib.data.tools.videos import Clip, import_av, lacking, made_as, make_lacking, remove
+from mmlib.data.tools.videos import Clip, import_av, lacking, made_as, make_lacking, note_of, remove
 from mmlib.data.tools.workers import of_all
 from mmlib.devices import usable_cores
 from mmlib.files import taken, write_text
@@ -123,6 +123,7 @@ def prepare(
         bar = {"desc": f"prepare {name}", "unit": "clip", "disable": not progress}
         reasons = dict(tqdm(outcomes, total=len(clips), initial=len(clips) - len(left), **bar))
         failed = [Failure(clip.id, reasons[clip.id]) for clip in left if reasons[clip.id]]
+        _remove_parts(clips)  # of processes that crashed
         _write_failures(root / FAILURES, failed)
     done, replaced = len(left) - len(failed), _replaced(lacks, reasons)
     skipped = len(clips) - len(left)
@@ -151,7 +152,7 @@ def _check_rate(clips: Iterable[Clip]) -> None:
 
 def _remove_parts(clips: list[Clip]) -> None:
     """What killed processes left, by its name; nobody else is at work here."""
-    for folder in {target.parent for clip in clips for target in (clip.frames, clip.sound)}:
+    for folder in {x.parent for clip in clips for x in (clip.frames, clip.sound, note_of(clip))}:
         for path in folder.glob(f"*.{'[0-9a-f]' * 8}.part"):
             remove(path)
 

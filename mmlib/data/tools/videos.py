@@ -65,14 +65,15 @@ def _damage_of(folder: Path) -> str:
 def made_as(clip: Clip) -> tuple[float, float, float] | None:
     """How many frames a second, from when to when, `make_lacking` made; `None`: not known."""
     try:
-        fps, start, end = map(float, _note(clip).read_text("utf-8").split())
+        fps, start, end = map(float, note_of(clip).read_text("utf-8").split())
     except (OSError, ValueError):
         return None
     return fps, start, end
 
 
-def _note(clip: Clip) -> Path:
-    # not among the frames: released loaders take all that is there for a picture
+def note_of(clip: Clip) -> Path:
+    """Where it stands what a clip's frames were made for: not among them, for released loaders take
+    all that is there for a picture."""
     return clip.frames.parent / ".prepared" / clip.frames.name
 
 
@@ -97,7 +98,7 @@ def make_lacking(clip: Clip) -> str:
         for target, part in parts.items():
             if target == clip.frames:
                 remove(target)
-                write_text(_note(clip), f"{clip.fps} {clip.start} {clip.end}\n")
+                write_text(note_of(clip), f"{clip.fps} {clip.start} {clip.end}\n")
             part.replace(target)
     except Exception as error:  # of a damaged file, what is not said to be there can be None or 0
         return _reason(clip, error)

@@ -421,6 +421,21 @@ def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, m
     assert found == alone and len(alone) == 4 * 4  # three frames and a sound each
 
 
+def test_what_a_crash_leaves_half_done_is_removed(cremad, monkeypatch):
+    """A worker that goes down takes the others along, in the middle of their clips."""
+
+    def leave_half(clip):
+        for target in (clip.frames, clip.sound, clip.frames.parent / ".prepared" / clip.id):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.with_name(f"{target.name}.0123abcd.part").touch()
+        return make(clip)
+
+    make = module.make_lacking
+    monkeypatch.setattr(module, "make_lacking", leave_half)
+    assert run("cremad", cremad, processes=1).done == 4
+    assert not list(cremad.rglob("*.part"))
+
+
 def test_after_a_crash_the_pool_has_all_its_workers_again(monkeypatch):
     """Only the clips that the crash caught are done by one worker, and only they are blamed."""
     pools = []
