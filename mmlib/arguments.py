@@ -84,7 +84,7 @@ def known_names(flag: str, given: Iterable[str], known: Sequence[str], whose: st
     """Raises `ValueError` for a name that is not among those which `whose` takes."""
     for name in given:
         if name not in known:
-            raise ValueError(f"{flag} has {name!r}; {whose} takes {', '.join(known)}")
+            raise ValueError(f"{flag} has {name!r}; {whose} takes {', '.join(known) or 'none'}")
 
 
 def switch(name: str, value: bool) -> bool:

@@ -131,10 +131,9 @@ def save_epoch(
 def load_checkpoint(path: str | Path, method, run: Mapping | None = None) -> list[dict[str, float]]:
     """Bring a method to the state saved in `path`; returns the history up to there.
 
-    Without `run` the state may be of any run of that method over such encoders: its weights are to
-    be judged. With
-    `run`, see `run_of`, it has to be of that one. Raises `FileNotFoundError`, or `ValueError` for a
-    damaged file or one of another method, model or run.
+    Without `run` the state may be of any run of that method over such encoders, so that its weights
+    can be judged. With `run`, see `run_of`, it has to be of that one. Raises `FileNotFoundError`,
+    or `ValueError` for a damaged file or one of another method, model or run.
     """
     own = run_of(method)
     content = _read(Path(path))

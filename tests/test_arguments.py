@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmlib.arguments import check_kinds, number, one_of, value_of, whole_number
+from mmlib.arguments import check_kinds, known_names, number, one_of, value_of, whole_number
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), torch.tensor(3)])
@@ -114,3 +114,8 @@ def test_an_option_of_its_kind():
     )
     check_kinds(annotated, {"classes": 3, "cache": "there", "tokenizer": len})
     check_kinds(annotated, {"cache": Path("there"), "tokenizer": None})
+
+
+def test_a_name_where_none_is_known():
+    with pytest.raises(ValueError, match="--data-options has 'size'; av-digits takes none"):
+        known_names("--data-options", ["size"], (), "av-digits")

@@ -115,16 +115,6 @@ auc_contribution_audio: W (%): by a low contribution W of the modality (lesson 6
 auc_information_audio: information (%): by a low share of the information
 auc_confidence_audio: confidence (%): by a low share of the confidence, which needs no target
 
-[Finding a ruined picture: area under the ROC curve, 50 is chance]
-auc_visual: contribution (%): by a low Shapley value of the modality (lesson 2)
-auc_wrong_visual: is wrong (%): the modality alone is wrong
-auc_bits_visual: three bits (%): the best rule on who is right (sound, picture, both together),
-  from validation
-auc_gap_visual: gap's sign (%): by the gap's sign and size
-auc_contribution_visual: W (%): by a low contribution W of the modality (lesson 6)
-auc_information_visual: information (%): by a low share of the information
-auc_confidence_visual: confidence (%): by a low share of the confidence, which needs no target
-
 [What lesson 6 measures]
 contribution_test: W on test (%): the sound's contribution W, a mean over test samples
 contribution_audio: sound's W (%): its contribution in the last epoch of training
@@ -200,7 +190,18 @@ def _read(text: str) -> dict[str, dict[str, Column]]:
     return groups
 
 
-GROUPS = _read(_TEXT)  # title -> column of the tables -> what it is
+def _with_pictures(groups: dict[str, dict[str, Column]]) -> dict[str, dict[str, Column]]:
+    """What is said of finding a ruined sound is said of a ruined picture, next to it."""
+    found = {}
+    for title, columns in groups.items():
+        found[title] = columns
+        if "ruined sound" in title:
+            other = {name.replace("_audio", "_visual"): x for name, x in columns.items()}
+            found[title.replace("ruined sound", "ruined picture")] = other
+    return found
+
+
+GROUPS = _with_pictures(_read(_TEXT))  # title -> column of the tables -> what it is
 
 _NOISE_KINDS = {
     "fused": ("Fused accuracy", "accuracy of the fused logits"),

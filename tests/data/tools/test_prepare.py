@@ -365,6 +365,10 @@ def test_frames_of_which_one_is_no_good_are_made_again(damage, cremad):
     assert content(cremad) == before
 
 
+def files(folder):
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
 @pytest.mark.slow
 def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -373,21 +377,21 @@ def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
     for number in range(12):
         path = film(whole / "VideoFlash" / f"clip{number:02d}.flv", 2 + number % 3)
         os.link(path, killed / "VideoFlash" / path.name)
-    begin = time.monotonic()
     assert run("cremad", whole).done == 12
-    seconds = time.monotonic() - begin
     expected, luck, kills = content(whole), random.Random(0), 0
     for _ in range(10):
         process = FORK.Process(target=run, args=("cremad", killed))
+        wanted = files(killed) + luck.randint(1, 4)
         process.start()
-        process.join(luck.uniform(0, 0.25) * seconds)
+        while process.is_alive() and files(killed) < wanted:
+            time.sleep(luck.uniform(0, 0.004))
         kills += process.exitcode is None
         process.kill()
         process.join()
         made = content(killed)
         made = {name: made[name] for name in made if ".part" not in name}
         assert made.items() <= expected.items(), "something half-written is in place"
-    assert kills >= 1  # how many a busy machine allows differs
+    assert kills >= 5
     report = run("cremad", killed)
     assert report.ok and report.done + report.skipped == 12
     assert content(killed) == expected
