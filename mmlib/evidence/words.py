@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mmlib.evidence.robustness import ATTACKED, ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
+from mmlib.evidence.studies import KNOWN
 
 QUESTIONS = {  # table -> the lesson that uses it, what it asks
     "baselines": (
@@ -39,6 +40,7 @@ SCENARIOS = {
     "corrupted": "as imbalanced; 30 % of the pictures and 10 % of the sounds are ruined",
     "balanced": "both modalities alike",
     "flipped": "the picture learns faster than the sound",
+    KNOWN: "as imbalanced, but the speakers of the test are among those of the training",
     "samplewise": "half of the samples have a ruined sound, the others a ruined picture",
 }
 FUSED = {"fused": ("fused", "")}
@@ -140,6 +142,11 @@ fused_tuned: tuned (%): accuracy of certainty weights at the temperature that is
 inverse_temperature: 1 / temperature (n): of that choice; 0 is equal weights
 weight_ratio: weight ratio (nn): largest over smallest certainty weight, a mean over samples
 
+[The second stage: a head on both features, fitted anew]
+seen_head: seen (%): fitted on as many training samples as half of validation has, a mean of two
+  such parts
+fresh_head: fresh (%): fitted on half of validation, a mean of both halves
+
 [Heads where a modality is ruined]
 fused_ruined: weighed (%): accuracy with certainty weights on samples with a ruined modality
 fused_uniform_ruined: equal (%): the same with equal weights
@@ -158,6 +165,9 @@ taught_visual: picture taught (n): dimensions in which the picture was pulled to
   or would have been
 separability_visual: picture's (%): separability of the picture's dimensions after training
 separability_taught_visual: of the taught (%): the same on the taught dimensions
+
+[Clipping]
+clipped: clipped (%): share of the training steps in which the gradient is clipped
 
 [Samples kept for the last epochs]
 kept: kept (%): share of the training samples
