@@ -46,11 +46,14 @@ class Arm(NamedTuple):
 STEPS = {"imbalanced": 1.63, "samplewise": 2.5, "corrupted": 2.08}
 _OFF = {"gap_weight": 0.0, "shift_weight": 0.0}
 _BARE = {"kappa": 0.0, "beta": 0.0}
+_WEAK = {"lr": "base, weak loss x 3"}
+_CAL = dict.fromkeys(("lr", "unimodal_weight"), "cal")
 _UNEVEN = {"temperature": 0.05}  # a fifth of CAL's own: W far from a half
 
 _ARMS = {  # without words; a row that is not here is a method as it is
     "joint-late": Arm("joint-late", "joint"),
-    "joint-late, ensemble's rate": Arm("joint-late", "joint", copied={"lr": "ensemble"}),
+    "ensemble, joint's rate": Arm("ensemble", "ensemble", copied={"lr": "joint"}),
+    "joint, OGM-GE's rate": Arm("joint", "joint", copied={"lr": "ogm-ge"}),
     "joint, 30 epochs": Arm("joint", "joint", times=2),
     "ogm-ge-noise": Arm("ogm-ge-noise", "ogm-ge", {"alpha": 0.0}),
     "joint, same steps": Arm("joint", "joint", times=STEPS),
@@ -66,7 +69,8 @@ _ARMS = {  # without words; a row that is not here is a method as it is
         "boosting-heavier", "base, weak loss x 3", {"loss_weights": {"visual": 3.0}}
     ),
     "fixed number": Arm("boosting-fixed", "fixed number", {"start": {"visual": 9}}),
-    "boosting, weak loss's rate": Arm("boosting", "boosting", copied={"lr": "base, weak loss x 3"}),
+    "boosting, weak loss's rate": Arm("boosting", "boosting", copied=_WEAK),
+    "boosting-base, weak loss's rate": Arm("boosting-base", "boosting-base", copied=_WEAK),
     "boosting, fixed number's rate": Arm("boosting", "boosting", copied={"lr": "fixed number"}),
     "boosting-frozen": Arm("boosting-frozen", "boosting"),
     "residual only": Arm("boosting-residual", "boosting"),
@@ -87,6 +91,7 @@ _ARMS = {  # without words; a row that is not here is a method as it is
     "gap, one-sided's rate": Arm("gap", "gap", copied={"lr": "gap, one-sided"}),
     "gap's base": Arm("gap-unweighted", "gap", _OFF),
     "gap's base, one-sided's rate": Arm("gap-unweighted", "gap, one-sided", _OFF),
+    "ensemble, gap's rate": Arm("ensemble", "ensemble", copied={"lr": "gap"}),
     "gap, v1 weights": Arm("gap-v1", "gap"),
     "gap, hard posterior": Arm("gap-hard", "gap"),
     "gap, permuted posterior": Arm("gap-permuted", "gap"),
@@ -114,16 +119,20 @@ _ARMS = {  # without words; a row that is not here is a method as it is
     "acceleration only, uneven": Arm("cal", "cal", {"beta": 0.0} | _UNEVEN),
     "inverse acceleration, uneven": Arm("cal-inverse-acceleration", "cal", {"beta": 0.0} | _UNEVEN),
     "compression only, uneven": Arm("cal", "cal", {"kappa": 0.0} | _UNEVEN),
-    "joint-unimodal, CAL's options": Arm(
-        "joint-unimodal", "joint-unimodal", copied={"lr": "cal", "unimodal_weight": "cal"}
-    ),
+    "cal, even acceleration, uneven": Arm("cal-even-acceleration", "cal", _UNEVEN),
+    "cal, even compression, uneven": Arm("cal-even-compression", "cal", _UNEVEN),
+    "joint-unimodal, CAL's options": Arm("joint-unimodal", "joint-unimodal", copied=_CAL),
     "cal, half the rate": Arm("cal", "cal", scale={"lr": 0.5}),
+    "bottlenecks, half the rate": Arm("cal", "cal", _BARE, scale={"lr": 0.5}),
     "both uniform, half the rate": Arm("cal-even", "cal", scale={"lr": 0.5}),
     "cal, clipped": Arm("cal", "cal, clipped"),
     "bottlenecks, clipped": Arm("cal", "cal, clipped", _BARE),
     "uniform compression, clipped": Arm("cal-even-compression", "cal, clipped", {"kappa": 0.0}),
     "both uniform, clipped": Arm("cal-even", "cal, clipped"),
     "joint-unimodal, clipped": Arm("joint-unimodal", "joint-unimodal", {"clip": 5.0}),
+    "joint-unimodal, CAL's options, clipped": Arm(
+        "joint-unimodal", "joint-unimodal", {"clip": 5.0}, copied=_CAL
+    ),
     "cal, even acceleration": Arm("cal-even-acceleration", "cal"),
     "cal, even compression": Arm("cal-even-compression", "cal"),
     "valuation + unimodal losses": Arm("valuation", "valuation + unimodal losses"),
@@ -137,11 +146,6 @@ _ARMS = {  # without words; a row that is not here is a method as it is
     "two networks + gap loss": Arm("gap-late", "two networks + gap loss"),
     "two networks, permuted posterior": Arm("gap-late-permuted", "two networks + gap loss"),
     "dropout + unimodal losses": Arm("modality-dropout", "dropout + unimodal losses"),
-    "joint-unimodal, dropout's options": Arm(
-        "joint-unimodal",
-        "joint-unimodal",
-        copied=dict.fromkeys(("lr", "unimodal_weight"), "dropout + unimodal losses"),
-    ),
     "modality-dropout": Arm("modality-dropout", "joint-unimodal"),
     "trained with noise": Arm("joint-unimodal", "joint-unimodal", noise=10),
 }

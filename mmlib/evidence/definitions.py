@@ -23,10 +23,12 @@ ogm-ge: OGM-GE
 joint-late: joint, a head for each modality
   Two networks, one a modality, whose logits are added and trained with the one common loss.
   against: joint
-joint-late, ensemble's rate: joint, a head for each modality, at the two networks' rate
-  Two networks whose logits are added and trained with the one common loss, at the learning rate of
-  the two that are trained apart.
-  against: ensemble
+ensemble, joint's rate: two networks, logits added, at joint concat's rate
+  Two networks that are trained apart, at the learning rate that is best for joint concat.
+  against: joint
+joint, OGM-GE's rate: joint concat, at OGM-GE's rate
+  Joint concat at the learning rate that is best for OGM-GE.
+  against: ogm-ge
 joint, 30 epochs: joint concat, twice as long
   Joint concat for 30 epochs in place of 15.
   against: joint
@@ -86,6 +88,9 @@ fixed number: a fixed number of classifiers
   against: boosting
 boosting, weak loss's rate: boosting, at the heavier loss's rate
   Sustained boosting at the learning rate that is best for one classifier with a heavier loss.
+  against: base, weak loss x 3
+boosting-base, weak loss's rate: boosting's base, at the heavier loss's rate
+  Boosting's base at the learning rate that is best for one classifier with a heavier loss.
   against: base, weak loss x 3
 boosting, fixed number's rate: boosting, at the fixed number's rate
   Sustained boosting at the learning rate that is best for a fixed number of classifiers.
@@ -171,6 +176,9 @@ gap, permuted posterior: gap loss, posteriors permuted
 gap, hard posterior: gap loss, posteriors 0 or 1
   The gap loss with every posterior rounded.
   against: gap
+ensemble, gap's rate: two networks, logits added, at the gap loss's rate
+  Two networks that are trained apart, at the gap loss's learning rate.
+  against: gap
 gap, v1 weights: gap loss, first version's weights
   The gap loss in which the posterior weighs the penalty alone, as in the paper's first version.
   against: gap
@@ -240,6 +248,12 @@ inverse acceleration, uneven: inverse acceleration alone at temperature 1/20
 compression only, uneven: compression alone at temperature 1/20
   CAL at temperature 1/20 without acceleration.
   against: uniform compression
+cal, even acceleration, uneven: CAL at temperature 1/20, even acceleration
+  CAL at temperature 1/20 with both encoders accelerated alike.
+  against: cal, uneven
+cal, even compression, uneven: CAL at temperature 1/20, even compression
+  CAL at temperature 1/20 with both codes compressed alike.
+  against: cal, uneven
 joint-unimodal, CAL's options: unimodal losses, at CAL's rate and weight
   Joint + unimodal losses with the learning rate and the weight of the unimodal losses that CAL has.
   against: bottlenecks, no more
@@ -265,9 +279,15 @@ both uniform, clipped: CAL with even contributions, gradients clipped
 joint-unimodal, clipped: unimodal losses, gradients clipped
   Joint + unimodal losses with the same bound.
   against: joint-unimodal
+joint-unimodal, CAL's options, clipped: unimodal losses, at CAL's rate and weight, clipped
+  Joint + unimodal losses with CAL's learning rate, weight of the unimodal losses, and bound.
+  against: bottlenecks, clipped
 cal, half the rate: CAL at half the rate
   CAL at half its learning rate, gradients not clipped.
   against: both uniform, half the rate
+bottlenecks, half the rate: bottlenecks alone, half the rate
+  CAL with neither acceleration nor compression, at half the learning rate.
+  against: cal, half the rate
 both uniform, half the rate: CAL with even contributions, half the rate
   CAL in which both modalities count as contributing the same, at half the learning rate.
   against: cal, half the rate
@@ -293,10 +313,7 @@ two networks, permuted posterior: two networks + gap loss, posteriors permuted
 dropout + unimodal losses: modality dropout, tuned
   Joint + unimodal losses; some samples lose one of their modalities, drawn anew in every epoch.
   Rates are tuned.
-  against: joint-unimodal, dropout's options
-joint-unimodal, dropout's options: unimodal losses, at tuned dropout's rate and weight
-  Joint + unimodal losses with the learning rate and the weight that tuned modality dropout has.
-  against: dropout + unimodal losses
+  against: joint-unimodal, CAL's options
 modality-dropout: modality dropout
   The same at rate 0.3, with the learning rate of joint + unimodal losses.
   against: joint-unimodal

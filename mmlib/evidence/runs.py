@@ -35,9 +35,10 @@ def run(
 
     `voices` is the folder of human ones; then the scenario may be `studies.KNOWN`, too.
 
-    Returns what `scoring.score` does, samples seen (and looked at, see `Plan`); of the gap loss also how its first mixture came out on the training data. The split
-    `"noise"` is the test split, with what `robustness.under_corruption` says of it in addition,
-    under names that have a space. The trained state is saved as `weights`, if given.
+    Returns what `scoring.score` does, samples seen (and looked at, see `Plan`); of the gap loss
+    also how its first mixture came out on the training data. The split `"noise"` is the test split,
+    with what `robustness.under_corruption` says of it in addition, under names that have a space.
+    The trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed, voices)
     if ARMS[method].noise:

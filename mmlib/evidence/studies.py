@@ -78,34 +78,44 @@ GRID |= {
 TUNED_ON = {"cal, clipped": "corrupted"}
 
 _ROWS = {section: tuple(rows) for section, rows in DEFINITIONS.items()}
+_CLEAN = ("uneven", "fixed number's rate", "normalised's rate")  # asked of `imbalanced` alone
+_CORRUPTED = {
+    section: tuple(row for row in rows if not row.endswith(_CLEAN))
+    for section, rows in _ROWS.items()
+}
 _REFERENCES = ("joint", "joint-unimodal", "ensemble")
 _METHODS = (*_REFERENCES, "ogm-ge", "valuation", "boosting", "detached", "gap", "cal")
 _BY_COPIES = ("valuation", "valuation-modality", "valuation-random", "valuation-random-samples")
 _BY_COPIES += ("joint, same steps", "joint-unimodal, same steps")
 _NOISY = ("modality-dropout", "trained with noise")  # combinations' controls on corrupted
 _COMBINED = tuple(row for row in _ROWS["combinations"] if row not in _NOISY)
+_MATCHED = ("joint-unimodal, CAL's options", "bottlenecks, no more")  # CAL's, under noise
 KEPT = (*_METHODS, "both uniform", *_NOISY)  # in assets/weights
 BENCH = {  # method -> its cheapest control
     row: None if row in _REFERENCES else ARMS[row].against
     for row in (*_METHODS, "valuation + unimodal losses")
 }
+_UNDER_NOISE = (*KEPT, *BENCH, *filter(None, BENCH.values()), *_MATCHED)
 TABLES = {  # file -> scenario -> what is trained there
     # first: the other tables take from it what it says of clean data
-    "noise": {"imbalanced": tuple(dict.fromkeys((*KEPT, *BENCH, *filter(None, BENCH.values()))))},
+    "noise": {"imbalanced": tuple(dict.fromkeys(_UNDER_NOISE))},
     "baselines": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["baselines"])
     | dict.fromkeys(("balanced", "flipped"), _REFERENCES),
     "valuation": {
         "imbalanced": _ROWS["valuation"],
-        "corrupted": (*_REFERENCES, *_ROWS["valuation"]),
+        "corrupted": (*_REFERENCES, *_CORRUPTED["valuation"]),
         "samplewise": (*_REFERENCES, *_BY_COPIES),
     },
-    "boosting": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["boosting"]),
-    "detached": dict.fromkeys(("imbalanced", "corrupted"), _ROWS["detached"])
-    | {"balanced": ("detached",)},
+    "boosting": {"imbalanced": _ROWS["boosting"], "corrupted": _CORRUPTED["boosting"]},
+    "detached": {
+        "imbalanced": _ROWS["detached"],
+        "corrupted": _CORRUPTED["detached"],
+        "balanced": ("detached",),
+    },
     "gap": dict.fromkeys(("imbalanced", "corrupted"), ("joint-unimodal", *_ROWS["gap"])),
     "cal": {
         "imbalanced": _ROWS["cal"],
-        "corrupted": (*_ROWS["cal"], *_ROWS["cal, clipped"]),
+        "corrupted": (*_CORRUPTED["cal"], *_ROWS["cal, clipped"]),
         "flipped": ("cal",),
         "balanced": ("cal",),
     },
