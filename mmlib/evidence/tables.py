@@ -20,11 +20,11 @@ from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of
 from mmlib.devices import usable_cores, use_threads
-from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
+from mmlib.evidence.bench import draw_phenomenon, write_bench
 from mmlib.evidence.pages import write_pages
 from mmlib.evidence.runs import run, weights_path
 from mmlib.evidence.stored import KEY, key_of, read_table
-from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC
+from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC, TABLES
 from mmlib.evidence.wanted import chosen_options, table_rows, tuning_rows
 from mmlib.files import write_text
 
@@ -69,10 +69,10 @@ def write_tables(
     if lacking := _complete(place, wanted, processes, only, anew, voices):
         print(f"figures, README and pages wait for {', '.join(lacking)}")
         return
-    if {*TEST_TABLES, "noise"} <= set(study.tables):
+    if set(TABLES) <= set(study.tables):
         write_pages(folder)  # first: it looks whether all columns are there
         write_bench(folder)
-    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
+    draw_phenomenon(folder)
 
 
 def split_of(name: str) -> str:

@@ -200,7 +200,7 @@ def small(tmp_path, monkeypatch):
     study = studies.Study(".", {m: {"lr": [0.1]} for m in both}, tables, range(100, 103))
     monkeypatch.setitem(studies.STUDIES, studies.SYNTHETIC, study)
     monkeypatch.setattr(results, "run", run)
-    monkeypatch.setattr(results, "draw_phenomenon", lambda baselines, folder: None)
+    monkeypatch.setattr(results, "draw_phenomenon", lambda folder: None)
     results.write_tuning(tmp_path)
     trained.clear()
     return tmp_path, trained
