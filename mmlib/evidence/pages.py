@@ -14,6 +14,7 @@ from mmlib.evidence.words import (
     OUTCOMES,
     QUESTIONS,
     SCENARIOS,
+    WORLDS,
     Column,
 )
 from mmlib.evidence.worlds import World, read_worlds
@@ -71,14 +72,18 @@ amplifies that: a score of one seed then moves by up to three points, up or down
 arithmetic of two other processors). The exit status is 1 where a score differs by more than five
 points.
 
+With `--voices FOLDER`, where the Free Spoken Digit Dataset is, it trains the row of the human
+voices; see [how to get them](../../README.md). `MMLIB_VOICES=FOLDER make results` completes the
+tables of both worlds.
+
 `python -m mmlib results --tables valuation --anew` makes a whole table again, and
 `python -m mmlib results --pages` writes these pages from the tables that are there.
 """
 
 
 def _worlds(worlds: list[World]) -> str:
-    names = " and ".join(world.name for world in worlds)
-    return f"Tables are here for {names}."
+    lines = [f"- **{world.name}**: {WORLDS[world.name]}" for world in worlds]
+    return "## Worlds\n\n" + "\n".join(lines)
 
 
 def _lesson(stem: str) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mmlib.evidence.robustness import ATTACKED, ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
-from mmlib.evidence.studies import KNOWN
+from mmlib.evidence.studies import HUMAN, KNOWN, SYNTHETIC
 
 QUESTIONS = {  # table -> the lesson that uses it, what it asks
     "baselines": (
@@ -43,8 +43,30 @@ SCENARIOS = {
     KNOWN: "as imbalanced, but the speakers of the test are among those of the training",
     "samplewise": "half of the samples have a ruined sound, the others a ruined picture",
 }
+WORLDS = {
+    SYNTHETIC: "words spoken by 101 synthetic voices, of which 20 are in the training data, the "
+    "same for every seed. So an interval does not cover which voices one has.",
+    HUMAN: "3,000 recordings of six speakers: three in the training data, one in validation, two "
+    "in the test, dealt anew for every seed. So an interval covers whose voices one has, and is "
+    "wider. Validation is one speaker: options are chosen over six seeds, in which each speaker is "
+    "it once, from a smaller grid. Their splits hold the speakers of these tests, too, since there "
+    "are but six; what knows them is the choice of options, no network.",
+}
 FUSED = {"fused": ("fused", "")}
 OUTCOMES = {  # table -> column that its intervals are of -> heading, what it says
+    "boosting": FUSED | {
+        "visual": ("picture alone", "accuracy of the picture's own logits."),
+    },
+    "detached": FUSED | {
+        f"{column}_{m}": (f"separability, {name}", f"{where.format(name)}, on training data: the "
+                          "share of samples whose class has the nearest mean in a dimension.")
+        for column, where in (
+            ("separability_taught", "a mean over the dimensions in which the {} is taught, or "
+             "would be, each arm's own, so that arms are not compared on the same dimensions"),
+            ("separability", "a mean over all dimensions of the {}"),
+        )
+        for m, name in (("audio", "sound"), ("visual", "picture"))
+    },
     "noise": {
         "noisy": ("with noise", "accuracy of the fused logits where noise of severity 10 hits half "
                   "of the samples, a mean over the four kinds of the README's table."),
