@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from mmlib.evidence.arms import ARMS
+from mmlib.evidence.costs import read_costs
 from mmlib.evidence.described import arm_section, tuning_page
 from mmlib.evidence.markup import MADE, details, table_row, text_of
-from mmlib.evidence.studies import all_tables
+from mmlib.evidence.studies import BENCH, all_tables
 from mmlib.evidence.words import (
     FUSED,
     GROUPS,
@@ -37,17 +40,19 @@ def pages(folder: Path) -> dict[str, str]:
     if not worlds:
         raise FileNotFoundError(f"{folder / 'tuning.csv'} is missing; run `make tuning` first")
     found = {f"{table}.md": table_page(table, worlds) for table in all_tables()}
-    return {"README.md": index(worlds), "tuning.md": tuning_page(worlds)} | found
+    first = index(worlds, cost_section(read_costs(folder)))
+    return {"README.md": first, "tuning.md": tuning_page(worlds)} | found
 
 
-def index(worlds: list[World]) -> str:
-    """The page that leads to the others."""
+def index(worlds: list[World], costs: str) -> str:
+    """The page that leads to the others, and says what training `costs`."""
     lines = ["| page | question | lesson | arms |", "|---|---|---|--:|"]
     for table, (lesson, question) in QUESTIONS.items():
         count = len(rows_of(table))
         lines.append(f"| [{table}]({table}.md) | {question} | {_lesson(lesson)} | {count} |")
     lines.append("| [tuning](tuning.md) | Which options were tried, and which were best? | all | |")
-    return text_of("# Evidence", MADE, _INDEX, "\n".join(lines), _REGENERATE, _worlds(worlds))
+    parts = _INDEX, "\n".join(lines), _REGENERATE, _worlds(worlds), costs
+    return text_of("# Evidence", MADE, *parts)
 
 
 _INDEX = """
@@ -84,6 +89,33 @@ tables of both worlds.
 def _worlds(worlds: list[World]) -> str:
     lines = [f"- **{world.name}**: {WORLDS[world.name]}" for world in worlds]
     return "## Worlds\n\n" + "\n".join(lines)
+
+
+def cost_section(costs: pd.DataFrame) -> str:
+    """What training costs, from `read_costs`; empty where nothing was measured."""
+    if costs.empty:
+        return ""
+    seconds = costs[costs["method"] == "joint"]["seconds"]
+    found = costs.groupby("method")[["over_joint", "samples", "looked_at"]].mean()
+    lines = ["| row | time | samples | looked at |", "|---|--:|--:|--:|"]
+    for method, control in BENCH.items():
+        for row, name in ((method, "**{}**"), (control, "↳ *{}*")):
+            if row in found.index:
+                cells = [f"{x:.1f}x" if x else "" for x in found.loc[row]]
+                lines.append(table_row([name.format(ARMS[row].name), *cells]))
+    told = _COSTS.format(", ".join(f"{x:.1f}" for x in seconds), seconds.mean())
+    return "## What training costs\n\n" + told.strip() + "\n\n" + "\n".join(lines)
+
+
+_COSTS = """
+Training alone, without the making of data and without scores: 15 epochs of the scenario
+*imbalanced* at the first seed, one run after the other on one thread, with nothing beside them
+([cost.csv](../results/cost.csv), [made with](../results/cost.json)). Time is over joint concat's,
+which was trained at the beginning, in the middle and at the end: {} seconds, a mean of {:.1f}.
+Samples are those that training visited, and looked at are those that were only passed through the
+network to choose among them, both over joint concat's visited ones. With that file deleted,
+`make results` measures again.
+"""
 
 
 def _lesson(stem: str) -> str:
