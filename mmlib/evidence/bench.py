@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mmlib.evidence.arms import ARMS
+from mmlib.evidence.costs import over_joint
 from mmlib.evidence.stored import read_table
 from mmlib.evidence.studies import BENCH, STUDIES
 from mmlib.evidence.worlds import World, read_worlds
@@ -44,22 +45,20 @@ def _row(world: World, row: str) -> dict[str, float]:
     return found | {"corrupted": mean("corrupted", "fused"), "lost": mean("imbalanced", "lost")}
 
 
-def samples_over_joint(folder: Path) -> dict[str, float]:
-    """Row -> training samples visited, over joint concat's, in the first world."""
-    world = read_worlds(folder)[0]
-    visited = {row: world.cells("imbalanced", row, "samples").mean() for row in CONTROLS}
-    return {row: number / visited["joint"] for row, number in visited.items()}
-
-
-def markdown(tables: Mapping[str, pd.DataFrame], samples: Mapping[str, float]) -> str:
-    """`bench` as a Markdown table: a group of columns for each world, and `samples`."""
-    head = "fused | over joint concat | *corrupted* | lost to noise | "
+def markdown(tables: Mapping[str, pd.DataFrame], time: Mapping[str, float]) -> str:
+    """`bench` as a Markdown table: a group of columns for each world, and, where there is any, the
+    `time` of training over joint concat's, see `costs.over_joint`."""
+    head = "fused | over joint concat | *corrupted* | lost to noise"
     heads = [f"{name}: {head}" if len(tables) > 1 else head for name in tables]
-    lines = [f"| | {''.join(heads)}samples |", "|---" + "|--:" * (4 * len(tables) + 1) + "|"]
+    heads += ["time"] if time else []
+    columns = 4 * len(tables) + bool(time)
+    lines = [f"| | {' | '.join(heads)} |", "|---" + "|--:" * columns + "|"]
     for row, control in CONTROLS.items():
-        name = f"↳ *{ARMS[row].name}*" if control else f"**{ARMS[row].name}**"
-        cells = [cell for table in tables.values() for cell in _cells(table.loc[row])]
-        lines.append(f"| {name} | {' | '.join(cells)} | {samples[row]:.1f}x |")
+        cells = [f"↳ *{ARMS[row].name}*" if control else f"**{ARMS[row].name}**"]
+        cells += [cell for table in tables.values() for cell in _cells(table.loc[row])]
+        if time:
+            cells.append(f"{time[row]:.1f}x" if row in time else "")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -177,5 +176,5 @@ def write_bench(folder: Path) -> None:
         return
     before, rest = text.split(START)
     _, after = rest.split(END)
-    table = markdown(tables, samples_over_joint(folder))
+    table = markdown(tables, over_joint(folder))
     write_text(readme, f"{before}{START}\n{table}\n{END}{after}")

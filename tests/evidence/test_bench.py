@@ -10,6 +10,7 @@ from mmlib.data import AVDigits
 from mmlib.evaluation import accuracy, collect, paired_interval
 from mmlib.evidence import bench, studies
 from mmlib.evidence import runs as results
+from mmlib.evidence.costs import over_joint
 from mmlib.evidence.worlds import NOISES, with_noise_means
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def folder(tmp_path_factory):
 def test_the_readme_holds_the_bench_as_the_tables_have_it():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     written = readme.split(bench.START)[1].split(bench.END)[0].strip()
-    wanted = bench.markdown(bench.bench(TABLES), bench.samples_over_joint(TABLES))
+    wanted = bench.markdown(bench.bench(TABLES), over_joint(TABLES))
     assert written == wanted, "make results renews the README's table"
 
 
@@ -74,18 +75,17 @@ def test_a_row_of_the_second_world_by_hand(folder):
 
 
 def test_two_worlds_are_two_groups_of_columns(folder):
-    samples = dict.fromkeys(bench.CONTROLS, 1.0)
-    tables = bench.bench(folder)
-    head, line, *rows = bench.markdown(tables, samples).splitlines()
+    tables, time = bench.bench(folder), {"joint": 1.0, "cal": 2.25}
+    head, line, *rows = bench.markdown(tables, time).splitlines()
     group = "fused | over joint concat | *corrupted* | lost to noise"
-    assert head == f"| | synthetic voices: {group} | human voices: {group} | samples |"
+    assert head == f"| | synthetic voices: {group} | human voices: {group} | time |"
     assert {row.count("|") for row in (head, line, *rows)} == {11} and "nan" not in "".join(rows)
     (cal,) = (row for row in rows if row.startswith("| **CAL with AIB"))
-    assert cal.endswith(" | 73.0 | +3.0 (1.0 to 5.0) | 73.0 | 52.0 | 1.0x |")
+    assert cal.endswith(" | 73.0 | +3.0 (1.0 to 5.0) | 73.0 | 52.0 | 2.2x |")
     (gap,) = (row for row in rows if row.startswith("| **GMM gap loss"))
-    assert gap.endswith(" |  |  |  |  | 1.0x |")
-    alone = bench.markdown({studies.SYNTHETIC: tables[studies.SYNTHETIC]}, samples)
-    assert alone.splitlines()[0] == f"| | {group} | samples |"
+    assert gap.endswith(" |  |  |  |  |  |")
+    alone = bench.markdown({studies.SYNTHETIC: tables[studies.SYNTHETIC]}, {})
+    assert alone.splitlines()[:2] == [f"| | {group} |", "|---|--:|--:|--:|--:|"]
 
 
 def test_figures_and_readme_are_renewed(folder):
@@ -93,7 +93,7 @@ def test_figures_and_readme_are_renewed(folder):
     readme.write_text(f"before\n{bench.START}\nold\n{bench.END}\nafter\n", encoding="utf-8")
     bench.write_bench(folder)
     bench.draw_phenomenon(folder)
-    table = bench.markdown(bench.bench(folder), bench.samples_over_joint(folder))
+    table = bench.markdown(bench.bench(folder), over_joint(folder))
     wanted = f"before\n{bench.START}\n{table}\n{bench.END}\nafter\n"
     assert readme.read_text(encoding="utf-8") == wanted
     for name in ("bench", "phenomenon"):
