@@ -20,6 +20,10 @@ CONTROLS = {  # row -> whether it is a control: each stands below its method
     for method, control in BENCH.items()
     for row in filter(None, (method, control))
 }
+PANELS = (  # of the phenomenon: title, column, what that is, whose, how the second one was trained
+    ("What the picture's encoder learns", "probe_visual", "linear probe", "visual", "alone"),
+    ("What is classified right", "fused", "accuracy", "fused", "apart"),
+)
 
 
 def bench(folder: Path) -> dict[str, pd.DataFrame]:
@@ -78,18 +82,15 @@ def draw_bench(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
     from mmlib.plotting import set_style
 
     set_style()
-    count = len(tables)
-    figure, axes = plt.subplots(
-        1, count, figsize=(4 + 3.5 * count, 5.6), sharex=True, sharey=True, squeeze=False
-    )
+    shape = {"ncols": len(tables), "figsize": (4 + 3.5 * len(tables), 5.6), "squeeze": False}
+    figure, axes = plt.subplots(**shape, sharex=True, sharey=True)
     rows = {row: control for row, control in CONTROLS.items() if row != "joint"}
     for ax, (world, table) in zip(axes[0], tables.items(), strict=True):
         ax.axvline(0, color="0.4", lw=1)
         for y, (row, control) in enumerate(rows.items()):
-            color, size = ("0.6", 5) if control else ("C0", 8)
+            style = {"color": "0.6", "ms": 5} if control else {"color": "C0", "ms": 8}
             over, low, high = table.loc[row, ["over", "low", "high"]]
-            style = {"fmt": "o", "color": color, "ms": size, "capsize": 3}
-            ax.errorbar(over, y, xerr=[[over - low], [high - over]], **style)
+            ax.errorbar(over, y, xerr=[[over - low], [high - over]], fmt="o", capsize=3, **style)
         ax.set_title(world, fontsize=13, weight="bold")
         ax.set_xlabel("fused accuracy over joint concat (points)")
     _name_rows(axes[0, 0], rows)
@@ -110,13 +111,9 @@ def draw_phenomenon(folder: Path) -> None:
 
     from mmlib.plotting import set_style
 
-    panels = (
-        ("What the picture's encoder learns", "probe_visual", "linear probe", "visual", "alone"),
-        ("What is classified right", "fused", "accuracy", "fused", "apart"),
-    )
     set_style()
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
-    for ax, (title, column, label, modality, name) in zip(axes, panels, strict=True):
+    for ax, (title, column, label, modality, name) in zip(axes, PANELS, strict=True):
         ticks = {}
         for left, (world, pairs) in zip((0, 2.6), _pairs(folder, column).items(), strict=False):
             _draw_pairs(ax, left, pairs, modality)
