@@ -15,9 +15,12 @@ over paired seeds (five on test, three on validation). Where nothing else is sai
   `mean_between`, `ahead`, `behind`: where the mean difference lies; `further_ahead`: one mean
   difference is the larger. None of these looks at the scatter of the seeds.
 - `worth`: a row's mean rounds to this number. `times`: it rounds to so many times another's.
-- `highest`, `lowest`: of these rows this one has that mean.
+- `highest`, `lowest`: of these rows this one has that mean; `best_of_all`: these have the highest
+  means of all rows of a scenario.
 - `every_seed`: a row lies over, or under, a number at each seed. `seeds_lost`: at so many seeds the
-  sound alone stays under one half. `where_lost`: what holds at those. `right_order`: see there.
+  sound alone stays under one half. `where_lost`: what holds at those. `right_order`: in so many
+  runs W is over one half for the modality that is ahead. `trainings_scatter_more`: the deviation
+  over training seeds is above that over noise seeds, in the mean of some rows.
 - `best_on_validation`, `at_every_rate`, `order_on_validation`: of the runs that chose the options;
   `on_validation` names one of them as a row.
 - `each`: the word holds for each row against each other row. `both`: all parts hold.
@@ -37,6 +40,7 @@ from support.verdicts import (
     at_every_rate,
     behind,
     below,
+    best_of_all,
     best_on_validation,
     between,
     both,
@@ -57,6 +61,7 @@ from support.verdicts import (
     seeds_lost,
     seen,
     times,
+    trainings_scatter_more,
     where_hit,
     where_lost,
     within,
@@ -360,8 +365,15 @@ LESSON_3 = {
         about("boosting", "boosting-base", points=1),
         no_clear_difference("boosting", "boosting-base"),
     ),
-    "with the loss of all alone, the growing head is just clearly above the base, fused": above(
-        "all only", "boosting-base"
+    "fused, two of five growing heads are clearly above the base, by about a point": both(
+        each(above, ["all only", "smoothing 0"], "boosting-base"),
+        each(not_above, ["boosting", "boosting-frozen", "smoothing 1"], "boosting-base"),
+        each(
+            about,
+            ["boosting", "boosting-frozen", "all only", "smoothing 0", "smoothing 1"],
+            "boosting-base",
+            points=1,
+        ),
     ),
     "a tripled loss and nine classifiers from the start end clearly behind boosting": each(
         above, "boosting", ["base, weak loss x 3", "fixed number"]
@@ -708,6 +720,9 @@ LESSON_6 = {
     "compression does as well uniform": no_clear_difference(
         "compression only", "uniform compression"
     ),
+    "what the bottleneck threw away bought nothing clear over bottlenecks without charge": each(
+        not_above, ["compression only", "uniform compression"], BASE
+    ),
     "swapped has the higher mean; if the direction matters, by less than a point": both(
         behind("cal", "cal, swapped"),
         no_clear_difference("cal", "cal, swapped"),
@@ -956,6 +971,9 @@ LESSON_7 = {
     "CAL's promise: under picture noise it is clearly larger than joint's": above(
         "cal", "joint", drop(GAUSSIAN)
     ),
+    "at severity 10 another training changes more than another noise": both(
+        *(trainings_scatter_more(NETWORKS, noise) for noise in SIX)
+    ),
     "unimodal losses, one line, bring eight points over joint": about(
         "joint-unimodal", "joint", points=8
     ),
@@ -964,7 +982,7 @@ LESSON_7 = {
         below("ogm-ge", "joint-unimodal"),
         each(not_below, [m for m in METHODS[1:] if m != "ogm-ge"], "joint-unimodal"),
     ),
-    "two networks trained apart have the highest mean of all methods": highest("ensemble", METHODS),
+    "two networks trained apart have the highest mean of all rows": best_of_all(["ensemble"]),
     "of six methods none is clearly above its own control": both(
         *(not_above(*pair) for pair in CONTROL_OF.items())
     ),
@@ -1001,6 +1019,11 @@ LESSON_7 = {
     ),
     "corrupted: a clipped gradient mends CAL and its control": both(
         *(every_seed(f"{x}, clipped", over=0.75, **CORRUPTED) for x in ("cal", "both uniform"))
+    ),
+    "corrupted: of the four best rows three have a clipped gradient": best_of_all(
+        ["valuation, mean filler", "bottlenecks, clipped", "joint-unimodal, clipped"]
+        + ["both uniform, clipped"],
+        **CORRUPTED,
     ),
     "corrupted: more updates do not help unimodal losses; three times the epochs harm": both(
         not_above("joint-unimodal, same steps", "joint-unimodal", **CORRUPTED),

@@ -16,6 +16,7 @@ from support.verdicts import (
     at_every_rate,
     behind,
     below,
+    best_of_all,
     best_on_validation,
     between,
     both,
@@ -33,6 +34,7 @@ from support.verdicts import (
     right_order,
     seeds_lost,
     times,
+    trainings_scatter_more,
     where_lost,
     within,
     worth,
@@ -40,12 +42,18 @@ from support.verdicts import (
 
 
 def planted(**rows: list[float]) -> dict[str, World]:
-    """Worlds with these rows, `fused` a seed; the sound alone is the same, the picture one half."""
+    """Worlds with these rows, `fused` a seed; the sound alone is the same, the picture one half.
+
+    `hiss` takes nothing, a tenth or two tenths away, by the noise's seed.
+    """
     index = pd.Index(SEEDS, name="seed")
     tables = {
         ("imbalanced", name): pd.DataFrame({"fused": x, "audio": x, "visual": 0.5}, index=index)
         for name, x in rows.items()
     }
+    for table in tables.values():
+        for k in range(3):
+            table[f"fused hiss, seed {k}"] = table["fused"] - 0.1 * k
     tuning = [
         {"scenario": "imbalanced", "method": name, "options": json.dumps({"lr": lr}), "seed": seed}
         | {"fused": lr + share}
@@ -94,6 +102,11 @@ WORDS = {
     "times": [times("high", "low", 1.17, "fused"), times("high", "low", 1.2001, "fused")],
     "highest": [highest("high", ["low", "wide"]), highest("wide", ["low", "high"])],
     "lowest": [lowest("low", ["high", "wide"]), lowest("wide", ["low", "high"])],
+    "best_of_all": [best_of_all(["high", "wide"]), best_of_all(["low", "high"])],
+    "trainings_scatter_more": [
+        trainings_scatter_more(["wide"], "hiss"),
+        trainings_scatter_more(["low"], "hiss"),
+    ],
     "every_seed": [
         every_seed("high", over=0.65, under=0.72),
         every_seed("high", over=0.7),

@@ -209,6 +209,33 @@ def lowest(row: str, others: list[str], score: Score = "fused", **where) -> Clai
     return highest(row, others, score, sign=-1, **where)
 
 
+def best_of_all(
+    rows: list[str], scenario: str = "imbalanced", world: str = "synthetic voices"
+) -> Claim:
+    def claim(worlds: Worlds) -> Verdict:
+        there = [name for place, name in worlds[world].rows if place == scenario]
+        means = {name: cells(worlds, name, "fused", scenario, world).mean() for name in there}
+        best = sorted(means, key=means.get, reverse=True)[: len(rows)]
+        return set(best) == set(rows), f"best of {len(there)} rows: {best}"
+
+    return claim
+
+
+def trainings_scatter_more(rows: list[str], noise: str, **where) -> Claim:
+    def claim(worlds: Worlds) -> Verdict:
+        trainings, noises = [], []
+        for row in rows:
+            drawn = pd.concat(
+                [cells(worlds, row, f"fused {noise}, seed {k}", **where) for k in range(3)], axis=1
+            )
+            noises.append(drawn.std(axis=1).mean())
+            trainings.append(drawn.mean(axis=1).std())
+        a, b = 100 * np.mean(trainings), 100 * np.mean(noises)
+        return a > b, f"{noise}: {a:.2f} points over trainings, {b:.2f} over noises"
+
+    return claim
+
+
 def every_seed(
     row: str, score: Score = "fused", over: float = -np.inf, under: float = np.inf, **where
 ) -> Claim:
