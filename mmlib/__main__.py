@@ -115,9 +115,12 @@ def parser() -> argparse.ArgumentParser:
     add_data(commands, "sample", "write a small made-up data set in the official layout", real)
     place = "folder of the tables, assets/results by default; results writes to the folders "
     place += "evidence, figures and weights beside it, and a table into the README.md above these"
+    human = "the Free Spoken Digit Dataset: also make the tables of human voices, in the folder "
+    human += "human-voices of --out; by default what MMLIB_VOICES says, if it is set"
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
         tables.add_argument("--out", type=folder, default=Path("assets/results"), help=place)
+        tables.add_argument("--voices", type=folder, metavar="FOLDER", help=human)
     add_results(tables)
     return main
 
@@ -172,10 +175,22 @@ def run(arguments: argparse.Namespace) -> int:
         from mmlib.evidence.tables import write_tuning
 
         with taken(arguments.out, "making of tables"):
-            write_tuning(arguments.out, processes=usable_cores())
+            for voices in worlds_of(arguments):
+                write_tuning(arguments.out, processes=usable_cores(), voices=voices)
     else:
         return results(arguments)
     return 0
+
+
+def worlds_of(arguments: argparse.Namespace) -> list[Path | None]:
+    """Which tables to make: those of synthetic voices, and with a folder of human ones, theirs."""
+    human = arguments.voices or os.environ.get("MMLIB_VOICES")
+    if not human:
+        return [None]
+    from mmlib.data.reading.voices import human_digits
+
+    human_digits(Path(human).resolve())  # it looks whether all recordings are there
+    return [None, Path(human).resolve()]
 
 
 def results(arguments: argparse.Namespace) -> int:
@@ -192,7 +207,7 @@ def results(arguments: argparse.Namespace) -> int:
     if arguments.arm is not None:
         from mmlib.evidence.again import again
 
-        agree = again(arguments.out, arguments.arm, *given)
+        agree = again(arguments.out, arguments.arm, *given, voices=arguments.voices)
         return 0 if agree else 1
     from mmlib.evidence.pages import write_pages
     from mmlib.evidence.tables import write_tables
@@ -202,7 +217,8 @@ def results(arguments: argparse.Namespace) -> int:
             write_pages(arguments.out)
         else:
             only = {"only": arguments.tables, "anew": arguments.anew} if arguments.tables else {}
-            write_tables(arguments.out, processes=usable_cores(), **only)
+            for voices in worlds_of(arguments):
+                write_tables(arguments.out, processes=usable_cores(), voices=voices, **only)
     return 0
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mmlib.arguments import one_of
 from mmlib.devices import use_threads
-from mmlib.evidence import arms
 from mmlib.evidence.arms import ARMS
 from mmlib.evidence.markup import say
 from mmlib.evidence.runs import run
 from mmlib.evidence.stored import KEY, SCORES, read_table
+from mmlib.evidence.studies import HUMAN, STUDIES, SYNTHETIC, Study
 from mmlib.evidence.tables import split_of
 
 TOLERANCE = 0.05  # on emulated processors the scores of a row moved by up to 0.03
@@ -30,15 +30,19 @@ def find_arm(name: str) -> str:
     raise ValueError(f"arm is {name!r}{near}; assets/evidence/README.md leads to all of them")
 
 
-def find_place(row: str, scenario: str | None, table: str | None) -> tuple[str, str]:
+def find_place(
+    row: str, scenario: str | None, table: str | None, study: Study = STUDIES[SYNTHETIC]
+) -> tuple[str, str]:
     """The table and scenario in which a row is looked up: what is asked for, else the first.
 
     The noise table, whose rows take long, comes last. Raises `ValueError` where a row is not.
     """
-    tables = {name: arms.TABLES[name] for name in sorted(arms.TABLES, key=lambda n: n == "noise")}
+    tables = {n: study.tables[n] for n in sorted(study.tables, key=lambda n: n == "noise")}
     if table is not None:
         tables = {table: tables[one_of("table", table, tuple(tables))]}
     places = [(t, s) for t, held in tables.items() for s, rows in held.items() if row in rows]
+    if not places and table is None:
+        raise ValueError(f"arm is {row!r}, which was not trained with {HUMAN}; leave out --voices")
     if not places:
         raise ValueError(f"table is {table!r}, which holds no row of {row!r}; leave it out")
     scenarios = list(dict.fromkeys(s for _, s in places))
@@ -85,19 +89,21 @@ def again(
     seed: int | None = None,
     scenario: str | None = None,
     table: str | None = None,
+    voices: Path | None = None,
 ) -> bool:
     """Train a row, print it beside the committed one; whether the two agree, see `compare`.
 
-    Raises `ValueError` for an arm, scenario, table or seed that the tables do not hold.
+    With `voices`, the folder of human ones, it is a row of that world. Raises `ValueError` for an
+    arm, scenario, table or seed that the tables do not hold.
     """
-    row = find_arm(name)
-    table, scenario = find_place(row, scenario, table)
-    then = committed(folder, table, scenario, row, seed or 0)
+    row, study = find_arm(name), STUDIES[HUMAN if voices else SYNTHETIC]
+    table, scenario = find_place(row, scenario, table, study)
+    then = committed(folder / study.place, table, scenario, row, seed or 0)
     options = json.loads(then["options"])
     print(f"{ARMS[row].name} ({row}), {scenario}, seed {then['seed']}, table {table}")
     print(f"{say(options)}; {then['epochs']} epochs", flush=True)
     use_threads()
-    now = run(row, scenario, then["seed"], options, then["epochs"], split_of(table))
+    now = run(row, scenario, then["seed"], options, then["epochs"], split_of(table), voices=voices)
     text, agree = compare(then, now)
     print(text)
     return agree

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.arms import ARMS, BENCH, TABLES
+from mmlib.evidence.arms import ARMS
+from mmlib.evidence.studies import BENCH, TABLES
 from mmlib.files import replacing, write_text
 
 TEST_TABLES = tuple(name for name in TABLES if name != "noise")

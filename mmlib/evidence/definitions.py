@@ -23,6 +23,12 @@ ogm-ge: OGM-GE
 joint-late: joint, a head for each modality
   Two networks, one a modality, whose logits are added and trained with the one common loss.
   against: joint
+ensemble, joint's rate: two networks, logits added, at joint concat's rate
+  Two networks that are trained apart, at the learning rate that is best for joint concat.
+  against: joint
+joint, OGM-GE's rate: joint concat, at OGM-GE's rate
+  Joint concat at the learning rate that is best for OGM-GE.
+  against: ogm-ge
 joint, 30 epochs: joint concat, twice as long
   Joint concat for 30 epochs in place of 15.
   against: joint
@@ -46,6 +52,9 @@ valuation-random-samples: as many copies, of random samples
   against: valuation
 joint, same steps: joint concat, as many steps as valuation
   Joint concat for as many updates as sample-level valuation takes with its copies.
+  against: valuation
+joint, same steps and rate: joint concat, valuation's steps and rate
+  Joint concat for as many updates as sample-level valuation takes, at its learning rate.
   against: valuation
 joint-unimodal, same steps: unimodal losses, as many steps as valuation
   Joint + unimodal losses for as many updates as sample-level valuation takes with its copies.
@@ -77,6 +86,15 @@ fixed number: a fixed number of classifiers
   Boosting's base in which the picture has nine classifiers from the start: as many as boosting
   ends with.
   against: boosting
+boosting, weak loss's rate: boosting, at the heavier loss's rate
+  Sustained boosting at the learning rate that is best for one classifier with a heavier loss.
+  against: base, weak loss x 3
+boosting-base, weak loss's rate: boosting's base, at the heavier loss's rate
+  Boosting's base at the learning rate that is best for one classifier with a heavier loss.
+  against: base, weak loss x 3
+boosting, fixed number's rate: boosting, at the fixed number's rate
+  Sustained boosting at the learning rate that is best for a fixed number of classifiers.
+  against: fixed number
 boosting-frozen: boosting, added classifiers frozen
   Sustained boosting in which added classifiers stay at their random start, as in the released code.
   against: boosting
@@ -116,20 +134,35 @@ random dimensions: detached, random dimensions
   Detached learning on as many dimensions, drawn at random.
   against: detached
 normalised features: detached, features of length 1
-  Detached learning whose contrast compares features of length 1.
-  against: detached
+  Detached learning whose contrast compares features of length 1; rate and temperature are tuned.
+  against: detached, normalised's rate
+detached, normalised's rate: detached, at normalised features' rate
+  Detached learning at the learning rate that is best with features of length 1.
+  against: normalised features
 [gap]
 gap: GMM gap loss (our reading)
   Joint + unimodal losses; after a warm-up a mixture of two Gaussians over the modalities' gap tells
   imbalanced samples, whose gap is made smaller, from balanced ones, whose fusion counts more.
   against: gap, permuted posterior
 gap, one-sided: gap loss that pulls up only
-  The gap loss whose gradient reaches the weaker modality's score alone.
+  The gap loss whose gradient reaches the weaker modality's score alone; rate and weight are tuned.
+  against: gap, one-sided's rate
+gap, one-sided's rate: gap loss, at the one-sided loss's rate
+  The gap loss at the learning rate that is best for the loss that pulls up only.
+  against: gap, one-sided
+gap's base: gap loss without its terms
+  Joint + unimodal losses with the gap loss's learning rate: neither weights, penalty nor pull.
   against: gap
-penalty only: gap penalty alone
+gap's base, one-sided's rate: the same, at the one-sided loss's rate
+  Joint + unimodal losses with the learning rate of the gap loss that pulls up only.
+  against: gap, one-sided
+penalty only: gap penalty alone, tuned
   The gap loss with its penalty alone, the same for every sample: the mixture only says from when
-  on, since a degenerate one puts it off, as the warm-up does.
+  on, since a degenerate one puts it off, as the warm-up does. Rate and weight are tuned.
   against: gap
+penalty only, gap's weight: gap penalty alone
+  The same with the gap loss's own rate and weight.
+  against: gap's base
 shift only: shift term alone
   The gap loss with the pull of imbalanced samples towards the balanced component alone.
   against: gap
@@ -142,6 +175,9 @@ gap, permuted posterior: gap loss, posteriors permuted
   against: gap
 gap, hard posterior: gap loss, posteriors 0 or 1
   The gap loss with every posterior rounded.
+  against: gap
+ensemble, gap's rate: two networks, logits added, at the gap loss's rate
+  Two networks that are trained apart, at the gap loss's learning rate.
   against: gap
 gap, v1 weights: gap loss, first version's weights
   The gap loss in which the posterior weighs the penalty alone, as in the paper's first version.
@@ -197,6 +233,30 @@ cal, beta x 10: CAL, ten times the compression
 cal, beta / 10: CAL, a tenth of the compression
   CAL with a tenth of the weight on both divergences.
   against: cal
+cal, uneven: CAL at temperature 1/20
+  CAL whose contributions are far from even: the temperature of their softmax is a fifth.
+  against: both uniform
+cal, swapped, uneven: CAL at temperature 1/20, contributions swapped
+  The same, where each modality gets the other one's contribution.
+  against: cal, uneven
+acceleration only, uneven: acceleration alone at temperature 1/20
+  CAL at temperature 1/20 without compression.
+  against: uniform acceleration
+inverse acceleration, uneven: inverse acceleration alone at temperature 1/20
+  The same, the encoder that contributes less accelerated more.
+  against: acceleration only, uneven
+compression only, uneven: compression alone at temperature 1/20
+  CAL at temperature 1/20 without acceleration.
+  against: uniform compression
+cal, even acceleration, uneven: CAL at temperature 1/20, even acceleration
+  CAL at temperature 1/20 with both encoders accelerated alike.
+  against: cal, uneven
+cal, even compression, uneven: CAL at temperature 1/20, even compression
+  CAL at temperature 1/20 with both codes compressed alike.
+  against: cal, uneven
+joint-unimodal, CAL's options: unimodal losses, at CAL's rate and weight
+  Joint + unimodal losses with the learning rate and the weight of the unimodal losses that CAL has.
+  against: bottlenecks, no more
 cal, even acceleration: CAL, even acceleration
   CAL with both encoders accelerated alike; compression goes by contribution.
   against: cal
@@ -219,6 +279,18 @@ both uniform, clipped: CAL with even contributions, gradients clipped
 joint-unimodal, clipped: unimodal losses, gradients clipped
   Joint + unimodal losses with the same bound.
   against: joint-unimodal
+joint-unimodal, CAL's options, clipped: unimodal losses, at CAL's rate and weight, clipped
+  Joint + unimodal losses with CAL's learning rate, weight of the unimodal losses, and bound.
+  against: bottlenecks, clipped
+cal, half the rate: CAL at half the rate
+  CAL at half its learning rate, gradients not clipped.
+  against: both uniform, half the rate
+bottlenecks, half the rate: bottlenecks alone, half the rate
+  CAL with neither acceleration nor compression, at half the learning rate.
+  against: cal, half the rate
+both uniform, half the rate: CAL with even contributions, half the rate
+  CAL in which both modalities count as contributing the same, at half the learning rate.
+  against: cal, half the rate
 [combinations]
 valuation + unimodal losses: valuation + unimodal losses
   Sample valuation, with a loss for each modality's own logits.
@@ -228,7 +300,10 @@ random copies + unimodal losses: random copies + unimodal losses
   against: valuation + unimodal losses
 two networks + unimodal losses: two networks + unimodal losses
   Two networks whose logits are added, a common loss and one for each network.
-  against: ensemble
+  against: ensemble, that rate
+ensemble, that rate: two networks, logits added, at that rate
+  Two networks that are trained apart, at the learning rate of two networks + unimodal losses.
+  against: two networks + unimodal losses
 two networks + gap loss: two networks + gap loss
   Two networks whose logits are added, trained with the gap loss.
   against: two networks, permuted posterior
@@ -238,7 +313,7 @@ two networks, permuted posterior: two networks + gap loss, posteriors permuted
 dropout + unimodal losses: modality dropout, tuned
   Joint + unimodal losses; some samples lose one of their modalities, drawn anew in every epoch.
   Rates are tuned.
-  against: joint-unimodal
+  against: joint-unimodal, CAL's options
 modality-dropout: modality dropout
   The same at rate 0.3, with the learning rate of joint + unimodal losses.
   against: joint-unimodal

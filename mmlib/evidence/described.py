@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from mmlib.evidence.arms import ARMS, EPOCHS, GRID, TABLES, TUNED_ON, Arm
+from mmlib.evidence.arms import ARMS, Arm
 from mmlib.evidence.markup import MADE, details, say, table_row, text_of, value_of
+from mmlib.evidence.studies import EPOCHS, TABLES, TUNED_ON
 from mmlib.evidence.worlds import World
 from mmlib.methods import NAMED
 
@@ -56,7 +57,7 @@ def chosen_how(row: str, world: World) -> str:
         changes.append(f"noise of severity {arm.noise:g} in half of the training samples")
     if arm.times != 1:
         changes.append("number of epochs")
-    if row not in GRID:
+    if row not in world.study.grid:
         copied = f"copied from {ARMS[arm.options_of].name} ({say(world.chosen[arm.options_of])})"
         return f"{copied}; changed: {', '.join(changes)}" if changes else copied
     fixed = f"; fixed: {', '.join(changes)}" if changes else ""
@@ -115,7 +116,7 @@ A learning rate `lr` is that of the course's small networks. Other pages: [all t
 
 
 def _tried(world: World) -> Iterator[str]:
-    for row in (row for row in GRID if row in world.chosen):
+    for row in (row for row in world.study.grid if row in world.chosen):
         means = tuning_means(row, world)
         best = means["fused"].idxmax()
         lines = [table_row(["options", "fused", "macro-F1", "picture's probe"])]

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmlib.evidence.arms import ARMS, TABLES
+from mmlib.evidence.arms import ARMS
 from mmlib.evidence.described import arm_section, tuning_page
 from mmlib.evidence.markup import MADE, details, table_row, text_of
+from mmlib.evidence.studies import all_tables
 from mmlib.evidence.words import (
     FUSED,
     GROUPS,
@@ -13,6 +14,7 @@ from mmlib.evidence.words import (
     OUTCOMES,
     QUESTIONS,
     SCENARIOS,
+    WORLDS,
     Column,
 )
 from mmlib.evidence.worlds import World, read_worlds
@@ -26,7 +28,7 @@ def write_pages(folder: Path) -> None:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """File -> text: an index, the tuning, and a page for each of `arms.TABLES`.
+    """File -> text: an index, the tuning, and a page for each of `all_tables()`.
 
     `folder` is that of the tables; one that is there for another world, too, adds its columns.
     Raises `FileNotFoundError` without a `tuning.csv`; other errors as in `read_worlds`.
@@ -34,7 +36,7 @@ def pages(folder: Path) -> dict[str, str]:
     worlds = read_worlds(folder)
     if not worlds:
         raise FileNotFoundError(f"{folder / 'tuning.csv'} is missing; run `make tuning` first")
-    found = {f"{table}.md": table_page(table, worlds) for table in TABLES}
+    found = {f"{table}.md": table_page(table, worlds) for table in all_tables()}
     return {"README.md": index(worlds), "tuning.md": tuning_page(worlds)} | found
 
 
@@ -70,14 +72,18 @@ amplifies that: a score of one seed then moves by up to three points, up or down
 arithmetic of two other processors). The exit status is 1 where a score differs by more than five
 points.
 
+With `--voices FOLDER`, where the Free Spoken Digit Dataset is, it trains the row of the human
+voices; see [how to get them](../../README.md). `MMLIB_VOICES=FOLDER make results` completes the
+tables of both worlds.
+
 `python -m mmlib results --tables valuation --anew` makes a whole table again, and
 `python -m mmlib results --pages` writes these pages from the tables that are there.
 """
 
 
 def _worlds(worlds: list[World]) -> str:
-    names = " and ".join(world.name for world in worlds)
-    return f"Tables are here for {names}."
+    lines = [f"- **{world.name}**: {WORLDS[world.name]}" for world in worlds]
+    return "## Worlds\n\n" + "\n".join(lines)
 
 
 def _lesson(stem: str) -> str:
@@ -86,7 +92,7 @@ def _lesson(stem: str) -> str:
 
 def rows_of(table: str, scenario: str | None = None) -> list[str]:
     """The rows of a table, below that of joint concat, in the order of the definitions."""
-    held = TABLES[table]
+    held = all_tables()[table]
     names = [scenario] if scenario else held
     rows = {"joint"}.union(*(held[name] for name in names))
     return [row for row in ARMS if row in rows]
@@ -104,7 +110,7 @@ def table_page(table: str, worlds: list[World]) -> str:
     lesson, question = QUESTIONS[table]
     head = f"**{question}** This is a question of lesson {_lesson(lesson)}."
     parts = [f"# Table `{table}`", MADE, head, _reading(table, worlds)]
-    for scenario in TABLES[table]:
+    for scenario in all_tables()[table]:
         parts += scenario_section(table, scenario, worlds)
     parts += ["## The arms", *(arm_section(row, table, worlds) for row in defined_on(table))]
     return text_of(*parts, legend(table, worlds))
@@ -134,7 +140,7 @@ def _reading(table: str, worlds: list[World]) -> str:
 def intervals(table: str, worlds: list[World]) -> dict[tuple, tuple[float, float, float]]:
     """Every interval of a page once: two arms are one pair, in either order."""
     found = {}
-    for scenario in TABLES[table]:
+    for scenario in all_tables()[table]:
         for column in OUTCOMES.get(table, FUSED):
             for world in worlds:
                 for row in rows_of(table, scenario):
@@ -151,7 +157,9 @@ def scenario_section(table: str, scenario: str, worlds: list[World]) -> Iterator
     yield f"## Scenario *{scenario}*: {SCENARIOS[scenario]}"
     rows = rows_of(table, scenario)
     held = [
-        w for w in worlds if any(w.has(scenario, row, "fused") for row in TABLES[table][scenario])
+        w
+        for w in worlds
+        if any(w.has(scenario, row, "fused") for row in all_tables()[table][scenario])
     ]
     for column, (heading, meaning) in OUTCOMES.get(table, FUSED).items():
         if meaning:
@@ -232,7 +240,7 @@ def legend(table: str, worlds: list[World]) -> str:
     for title, columns in GROUPS.items():
         shown = {}
         for world in worlds:
-            for scenario in TABLES[table]:
+            for scenario in all_tables()[table]:
                 shown |= _shown(columns, scenario, rows_of(table, scenario), world)
         if shown:
             lines += ["", f"*{title}*", ""]

@@ -10,10 +10,17 @@ from mmlib.data import AVDigits
 from mmlib.data.corruptions import corrupt
 from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
-from mmlib.evidence import arms
-from mmlib.evidence.arms import EPOCHS, SEEDS, chosen_options
-from mmlib.evidence.robustness import CONDITIONS, corrupted_sets, under_corruption
+from mmlib.evidence.arms import ARMS
+from mmlib.evidence.robustness import (
+    CONDITIONS,
+    SEVERITIES,
+    STEPS,
+    corrupted_sets,
+    under_corruption,
+)
 from mmlib.evidence.scoring import of_first_mixture, score
+from mmlib.evidence.studies import EPOCHS, KEPT, KNOWN, SEEDS, STUDIES, SYNTHETIC
+from mmlib.evidence.wanted import chosen_options
 from mmlib.files import replacing
 from mmlib.methods import make_method
 from mmlib.methods.gap import Gap
@@ -28,17 +35,21 @@ def run(
     epochs: int = EPOCHS,
     split: str = "test",
     weights: Path | None = None,
+    voices: Path | None = None,
 ) -> dict[str, float]:
     """Train one method on AV-Digits from `seed` (data, weights, order) and score it on `split`.
 
-    Returns what `scoring.score` does, seconds of training, samples seen (and looked at, see
-    `Plan`); of the gap loss also how its first mixture came out on the training data. The split
-    `"noise"` is the test split, with what `robustness.under_corruption` says of it in addition,
-    under names that have a space. The trained state is saved as `weights`, if given.
+    `voices` is the folder of human ones; then the scenario may be `studies.KNOWN`, too.
+
+    Returns what `scoring.score` does, samples seen (and looked at, see `Plan`); of the gap loss
+    also how its first mixture came out on the training data. The split `"noise"` is the test split,
+    with what `robustness.under_corruption` says of it in addition, under names that have a space
+    (with human voices at the higher severity alone, and without attacks).
+    The trained state is saved as `weights`, if given.
     """
-    train = _data("train", scenario, seed)
-    if arms.ARMS[method].noise:
-        train = _with_noise(train, arms.ARMS[method].noise, seed)
+    train = _data("train", scenario, seed, voices)
+    if ARMS[method].noise:
+        train = _with_noise(train, ARMS[method].noise, seed)
     trained = _untrained(method, train, seed, options, epochs)
     first: dict[str, float] = {}
 
@@ -51,14 +62,15 @@ def run(
     if weights:
         _keep(trained, weights)
     splits = ("val",) if split == "val" else ("test", "val")
-    held_out = [_data(name, scenario, seed) for name in splits]
+    held_out = [_data(name, scenario, seed, voices) for name in splits]
     scores = score(trained, train, *held_out) | first
     if split == "noise":
-        scores |= under_corruption(trained, held_out[0], _corrupted(scenario, seed))
+        sets = _corrupted(scenario, seed, voices)
+        scores |= under_corruption(trained, held_out[0], sets, attacks={} if voices else STEPS)
     logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
     scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
-    if split != "val":  # runs of the tuning stand beside other work; their seconds tell nothing
-        scores["seconds"] = sum(row["seconds"] for row in history)
+    if "clipped" in history[-1]:
+        scores["clipped"] = sum(row["clipped"] for row in history) / len(history)
     for cost in ("samples", "looked_at"):
         scores[cost] = sum(row[cost] for row in history)
     return {name: round(float(value), 4) for name, value in scores.items()}
@@ -74,7 +86,7 @@ def _keep(trained: Method, path: Path) -> None:
 def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
-    name, options = arms.ARMS[method].built_by(options)
+    name, options = ARMS[method].built_by(options)
     classes = len(train.classes)
     return make_method(name, encoders, classes, epochs, seed, dataset=train, **options)
 
@@ -83,10 +95,10 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     """The network of the noise table's row `method` at the first seed, as `make results` left it.
 
     `folder` is that of the tables; `train` the training split of `imbalanced` at seed 0. Raises
-    `ValueError` for a method that is not in `arms.KEPT`, `FileNotFoundError` if there is no file.
+    `ValueError` for a method that is not in `studies.KEPT`, `FileNotFoundError` for a lost file.
     """
-    one_of("method", method, arms.KEPT)
-    options = arms.ARMS[method].options(chosen_options(folder))
+    one_of("method", method, KEPT)
+    options = ARMS[method].options(chosen_options(folder, STUDIES[SYNTHETIC]))
     found = _untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(weights_path(folder, method), weights_only=True))
     return found
@@ -98,8 +110,10 @@ def weights_path(folder: Path, method: str) -> Path:
 
 
 @lru_cache(maxsize=16)  # one scenario's training and held-out data for every seed
-def _data(split: str, scenario: str, seed: int) -> AVDigits:
-    return AVDigits(split, scenario, seed=seed)
+def _data(split: str, scenario: str, seed: int, voices: Path | None) -> AVDigits:
+    if scenario == KNOWN:
+        return AVDigits(split, seed=seed, voices=voices, deal="recordings")
+    return AVDigits(split, scenario, seed=seed, voices=voices)
 
 
 def _with_noise(train: AVDigits, severity: float, seed: int) -> AVDigits:
@@ -110,5 +124,6 @@ def _with_noise(train: AVDigits, severity: float, seed: int) -> AVDigits:
 
 
 @lru_cache(maxsize=1)  # the noise table goes through the methods seed by seed
-def _corrupted(scenario: str, seed: int) -> list[tuple[str, AVDigits]]:
-    return list(corrupted_sets(_data("test", scenario, seed)))
+def _corrupted(scenario: str, seed: int, voices: Path | None) -> list[tuple[str, AVDigits]]:
+    severities = SEVERITIES[-1:] if voices else SEVERITIES
+    return list(corrupted_sets(_data("test", scenario, seed, voices), severities=severities))

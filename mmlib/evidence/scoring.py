@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from mmlib.data import AVDigits
-from mmlib.evaluation import accuracy, collect, macro_f1, probe_encoders
+from mmlib.evaluation import accuracy, collect, linear_probe, macro_f1, probe_encoders
 from mmlib.methods.cal import sample_weights
 from mmlib.methods.controls.gap import HardPosterior, PermutedPosterior, Purified
 from mmlib.methods.detached import Detached, certainty_weights, separability
@@ -34,6 +34,7 @@ def score(method: Method, train: AVDigits, held_out: AVDigits, val: AVDigits | N
     scores |= of_contribution(logits, held_out)
     if isinstance(method, Detached):
         scores |= of_heads(method.model, val, held_out)
+        scores |= of_fresh_heads(method.model, train, val, held_out)
         scores |= of_dimensions(method, train)
     if isinstance(method, Purified) and method.kept is not None:
         shares = train.target[method.kept].bincount() / train.target.bincount()
@@ -198,6 +199,29 @@ def of_heads(model: nn.Module, val: AVDigits, test: AVDigits) -> dict[str, float
             certain = heads[m].softmax(1).amax(1)
             scores[f"auc_certainty_{m}"] = roc_auc_score(ruined == which, -certain)
     return scores
+
+
+def of_fresh_heads(
+    model: nn.Module, train: AVDigits, val: AVDigits, test: AVDigits
+) -> dict[str, float]:
+    """Lesson 4's second stage: accuracy on test of a linear head on both features side by side,
+    fitted on samples that the encoders have learnt from (`seen_head`), or on as many that they have
+    not (`fresh_head`): half of validation. The mean of both halves, and of two such parts of the
+    training data."""
+    held_out = _side_by_side(model, test)
+    half = len(val) // 2
+    scores = {}
+    for name, data in (("seen_head", train), ("fresh_head", val)):
+        features = _side_by_side(model, data)
+        scores[name] = sum(
+            linear_probe(features[rows], data.target[rows], held_out, test.target) / 2
+            for rows in (slice(half), slice(half, 2 * half))
+        )
+    return scores
+
+
+def _side_by_side(model: nn.Module, data: AVDigits) -> Tensor:
+    return torch.cat(list(collect(model.features, data).values()), dim=1)
 
 
 def of_dimensions(method: Detached, train: AVDigits) -> dict[str, float]:

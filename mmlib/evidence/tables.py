@@ -20,27 +20,26 @@ from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of
 from mmlib.devices import usable_cores, use_threads
-from mmlib.evidence import arms
-from mmlib.evidence.arms import EPOCHS, SEEDS, TUNING_SEEDS, chosen_options
 from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
 from mmlib.evidence.pages import write_pages
 from mmlib.evidence.runs import run, weights_path
 from mmlib.evidence.stored import KEY, key_of, read_table
-from mmlib.evidence.wanted import table_rows, tuning_rows
+from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC
+from mmlib.evidence.wanted import chosen_options, table_rows, tuning_rows
 from mmlib.files import write_text
 
 
 def write_tuning(
-    folder: Path,
-    tuning_seeds: Sequence[int] = TUNING_SEEDS,
-    epochs: int = EPOCHS,
-    processes: int = 1,
+    folder: Path, epochs: int = EPOCHS, processes: int = 1, voices: Path | None = None
 ) -> None:
-    """Make or complete `tuning.csv` in `folder`: every point of `arms.GRID`, on validation.
+    """Make or complete `tuning.csv` in `folder`: every point of a world's grid, on validation.
 
-    With `processes` above 1 whole runs stand side by side, one thread each.
+    With `voices`, the folder of human ones, it is the human world's grid, and its own folder in
+    `folder`. With `processes` above 1 whole runs stand side by side, one thread each.
     """
-    _complete(folder, {"tuning": tuning_rows(tuning_seeds, epochs)}, processes)
+    study = STUDIES[HUMAN if voices else SYNTHETIC]
+    wanted = {"tuning": tuning_rows(study, epochs)}
+    _complete(folder / study.place, wanted, processes, voices=voices)
 
 
 def write_tables(
@@ -50,24 +49,27 @@ def write_tables(
     processes: int = 1,
     only: Sequence[str] | None = None,
     anew: bool = False,
+    voices: Path | None = None,
 ) -> None:
-    """Make or complete the files of `arms.TABLES` (test) in `folder` with the options of its
+    """Make or complete the tables of a world (test) in `folder` with the options of its
     `tuning.csv`, the pictures drawn from them, the README's table of all methods and the evidence
     pages.
 
-    `processes` as in `write_tuning`. With `only` just the tables of those names; what they share
-    with others goes there as well. With `anew` their rows are dropped first, wherever they stand.
-    What is drawn from tables waits until all are complete. Raises `FileNotFoundError` without a
-    `tuning.csv`, `ValueError` for one that lacks a method, for a table that does not exist, and
-    as in `read_table`.
+    `processes` and `voices` as in `write_tuning`. With `only` just the tables of those names; what
+    they share with others goes there as well. With `anew` their rows are dropped first, wherever
+    they stand. What is drawn from tables waits until all are complete. Raises `FileNotFoundError`
+    without a `tuning.csv`, `ValueError` for one that lacks a method, for a table that does not
+    exist, and as in `read_table`.
     """
+    study = STUDIES[HUMAN if voices else SYNTHETIC]
     for name in only or ():
-        one_of("table", name, tuple(arms.TABLES))
-    wanted = table_rows(chosen_options(folder), seeds, epochs)
-    if lacking := _complete(folder, wanted, processes, only, anew):
+        one_of("table", name, tuple(study.tables))
+    place = folder / study.place
+    wanted = table_rows(study, chosen_options(place, study), seeds, epochs)
+    if lacking := _complete(place, wanted, processes, only, anew, voices):
         print(f"figures, README and pages wait for {', '.join(lacking)}")
         return
-    if {*TEST_TABLES, "noise"} <= set(arms.TABLES):
+    if {*TEST_TABLES, "noise"} <= set(study.tables):
         write_pages(folder)  # first: it looks whether all columns are there
         write_bench(folder)
     draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
@@ -94,6 +96,7 @@ def _complete(
     processes: int,
     only: Sequence[str] | None = None,
     anew: bool = False,
+    voices: Path | None = None,
 ) -> list[str]:
     """Make or complete the tables (`only` some): keep the rows that are wanted (`anew`: drop them),
     run each other one for the first table that wants it, save after every one; what other tables
@@ -125,7 +128,7 @@ def _complete(
     for key in there:
         share(key)
     missing = [key for key in places if key in asked and key not in there]
-    jobs = [_job(folder, places[key][0], key) for key in missing]
+    jobs = [_job(folder, places[key][0], key, voices) for key in missing]
     with tqdm(desc="rows", total=len(jobs), smoothing=0.05) as bar:
         for key, scores in zip(missing, _run_all(jobs, processes), strict=True):
             name = places[key][0]
@@ -151,12 +154,12 @@ def _drop(folder: Path, names: Iterable[str], asked: set[tuple]) -> None:
             _save(path, kept, split_of(name))
 
 
-def _job(folder: Path, name: str, key: tuple) -> tuple:
+def _job(folder: Path, name: str, key: tuple, voices: Path | None) -> tuple:
     """The arguments of `run` for a row of a table."""
     scenario, method, epochs, options, seed = key
-    kept = name == "noise" and seed == SEEDS[0] and method in arms.KEPT
+    kept = name == "noise" and seed == SEEDS[0] and method in KEPT and not voices
     weights = weights_path(folder, method) if kept else None
-    return method, scenario, seed, json.loads(options), epochs, split_of(name), weights
+    return method, scenario, seed, json.loads(options), epochs, split_of(name), weights, voices
 
 
 def _run_all(jobs: list[tuple], processes: int) -> Iterator[dict[str, float]]:

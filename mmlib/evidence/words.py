@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mmlib.evidence.robustness import ATTACKED, ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
+from mmlib.evidence.studies import HUMAN, KNOWN, SYNTHETIC
 
 QUESTIONS = {  # table -> the lesson that uses it, what it asks
     "baselines": (
@@ -39,10 +40,33 @@ SCENARIOS = {
     "corrupted": "as imbalanced; 30 % of the pictures and 10 % of the sounds are ruined",
     "balanced": "both modalities alike",
     "flipped": "the picture learns faster than the sound",
+    KNOWN: "as imbalanced, but the speakers of the test are among those of the training",
     "samplewise": "half of the samples have a ruined sound, the others a ruined picture",
+}
+WORLDS = {
+    SYNTHETIC: "words spoken by 101 synthetic voices, of which 20 are in the training data, the "
+    "same for every seed. So an interval does not cover which voices one has.",
+    HUMAN: "3,000 recordings of six speakers: three in the training data, one in validation, two "
+    "in the test, dealt anew for every seed. So an interval covers whose voices one has, and is "
+    "wider. Validation is one speaker: options are chosen over six seeds, in which each speaker is "
+    "it once, from a smaller grid. Their splits hold the speakers of these tests, too, since there "
+    "are but six; what knows them is the choice of options, no network.",
 }
 FUSED = {"fused": ("fused", "")}
 OUTCOMES = {  # table -> column that its intervals are of -> heading, what it says
+    "boosting": FUSED | {
+        "visual": ("picture alone", "accuracy of the picture's own logits."),
+    },
+    "detached": FUSED | {
+        f"{column}_{m}": (f"separability, {name}", f"{where.format(name)}, on training data: the "
+                          "share of samples whose class has the nearest mean in a dimension.")
+        for column, where in (
+            ("separability_taught", "a mean over the dimensions in which the {} is taught, or "
+             "would be, each arm's own, so that arms are not compared on the same dimensions"),
+            ("separability", "a mean over all dimensions of the {}"),
+        )
+        for m, name in (("audio", "sound"), ("visual", "picture"))
+    },
     "noise": {
         "noisy": ("with noise", "accuracy of the fused logits where noise of severity 10 hits half "
                   "of the samples, a mean over the four kinds of the README's table."),
@@ -140,6 +164,11 @@ fused_tuned: tuned (%): accuracy of certainty weights at the temperature that is
 inverse_temperature: 1 / temperature (n): of that choice; 0 is equal weights
 weight_ratio: weight ratio (nn): largest over smallest certainty weight, a mean over samples
 
+[The second stage: a head on both features, fitted anew]
+seen_head: seen (%): fitted on as many training samples as half of validation has, a mean of two
+  such parts
+fresh_head: fresh (%): fitted on half of validation, a mean of both halves
+
 [Heads where a modality is ruined]
 fused_ruined: weighed (%): accuracy with certainty weights on samples with a ruined modality
 fused_uniform_ruined: equal (%): the same with equal weights
@@ -158,6 +187,9 @@ taught_visual: picture taught (n): dimensions in which the picture was pulled to
   or would have been
 separability_visual: picture's (%): separability of the picture's dimensions after training
 separability_taught_visual: of the taught (%): the same on the taught dimensions
+
+[Clipping]
+clipped: clipped (%): share of the training steps in which the gradient is clipped
 
 [Samples kept for the last epochs]
 kept: kept (%): share of the training samples

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.arms import EPOCHS, SEEDS, TABLES, TUNING_SEEDS, choose
 from mmlib.evidence.bench import NOISES, drops
 from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
@@ -19,9 +18,9 @@ from mmlib.evidence.stored import (
     require_rows,
     with_all_seeds,
 )
-from mmlib.evidence.wanted import table_rows, tuning_rows
+from mmlib.evidence.studies import EPOCHS, SEEDS, STUDIES, SYNTHETIC, Study
+from mmlib.evidence.wanted import choose, table_rows, tuning_rows
 
-WORLDS = {"synthetic voices": ".", "human voices": "human-voices"}  # -> folder of its tables
 NOTHING = pd.Series(dtype=float)
 ROW = ["scenario", "method", "seed"]
 
@@ -35,6 +34,10 @@ class World(NamedTuple):
     rows: dict[tuple[str, str], pd.DataFrame]
     tuning: pd.DataFrame
     chosen: dict[str, dict]
+
+    @property
+    def study(self) -> Study:
+        return STUDIES[self.name]
 
     def cells(self, scenario: str, row: str, column: str) -> pd.Series:
         """A row's values by seed; none where the world does not hold it."""
@@ -66,18 +69,18 @@ def read_worlds(folder: Path) -> list[World]:
     Those of `folder` itself have to be complete; another world's may be some rows of some tables,
     each at all seeds. Errors as in `stored.read_table` and `require_rows`.
     """
-    places = {name: folder / place for name, place in WORLDS.items()}
+    places = {name: folder / study.place for name, study in STUDIES.items()}
     there = {name: place for name, place in places.items() if (place / "tuning.csv").exists()}
-    return [_read(name, place, place == folder) for name, place in there.items()]
+    return [_read(name, place) for name, place in there.items()]
 
 
-def _read(name: str, folder: Path, whole: bool) -> World:
-    path = folder / "tuning.csv"
+def _read(name: str, folder: Path) -> World:
+    path, study, whole = folder / "tuning.csv", STUDIES[name], name == SYNTHETIC
     tuning = read_table(path, SCORES)
-    tried = map(key_of, tuning_rows(TUNING_SEEDS, EPOCHS))
-    require_rows(path, tuning, tried if whole else with_all_seeds(tuning, TUNING_SEEDS))
+    tried = map(key_of, tuning_rows(study, EPOCHS))
+    require_rows(path, tuning, tried if whole else with_all_seeds(tuning, study.tuning_seeds))
     chosen = choose(tuning)
-    found = _tables(folder, table_rows(chosen, SEEDS, EPOCHS) if whole else {})
+    found = _tables(folder, study, table_rows(study, chosen, SEEDS, EPOCHS) if whole else {})
     if not found:
         return World(name, folder, {}, tuning, chosen)
     if "noise" in found:
@@ -90,9 +93,9 @@ def _read(name: str, folder: Path, whole: bool) -> World:
     return World(name, folder, rows, tuning, chosen)
 
 
-def _tables(folder: Path, wanted: dict[str, list[tuple]]) -> dict[str, pd.DataFrame]:
+def _tables(folder: Path, study: Study, wanted: dict[str, list[tuple]]) -> dict[str, pd.DataFrame]:
     """The tables that are there or `wanted`, checked."""
-    paths = {name: folder / f"{name}.csv" for name in TABLES}
+    paths = {name: folder / f"{name}.csv" for name in study.tables}
     there = {name: path for name, path in paths.items() if name in wanted or path.exists()}
     return {name: _checked(path, wanted.get(name)) for name, path in there.items()}
 

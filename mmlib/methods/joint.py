@@ -19,8 +19,9 @@ class Joint:
     losses through the shared head; with a model of one modality, unimodal training. `optimizer` is
     `"sgd"`, with momentum 0.9, or `"adam"`; the learning rate is on half a cosine over `epochs` or
     falls to a tenth in each of the epochs `decay_at`. `clip` bounds the norm of the whole gradient,
-    if given. `accumulate` goes through a batch in that many parts and adds their gradients: the
-    same update in less memory (but for batch normalisation, whose statistics are those of a part).
+    if given, and the step logs whether it does (`clipped`). `accumulate` goes through a batch in
+    that many parts and adds their gradients: the same update in less memory (but for batch
+    normalisation, whose statistics are those of a part).
     Raises `ValueError` for a number out of range, an unknown optimiser, `accumulate` above 1
     where the formula is over the batch, and fewer or more modalities than the method takes.
     """
@@ -105,7 +106,8 @@ class Joint:
         average_gradients(self.model)
         log = self.modulate({m: torch.cat([z[m] for z in found]) for m in found[0]}, target)
         if self.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+            log = log | {"clipped": (norm > self.clip).to(norm.dtype)}
         self.optimizer.step()
         return {"loss": loss} | log
 

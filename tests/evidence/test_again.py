@@ -68,14 +68,14 @@ def test_exit_status_is_1_where_a_score_differs(change, status, monkeypatch, cap
     row = rows.set_index("method").loc["ogm-ge"].dropna().to_dict()
     asked = []
 
-    def run(*job):
-        asked.append(job)
+    def run(*job, voices):
+        asked.append((*job, voices))
         return row | {"probe_visual": row["probe_visual"] + change, "seconds": 1.0}
 
     monkeypatch.setattr(again, "run", run)
     assert main([*HERE, "OGM-GE", "--seed", "2"]) == status
     options = {"alpha": 0.1, "lr": 0.1}
-    assert asked == [("ogm-ge", "imbalanced", 2, options, 15, "test")]
+    assert asked == [("ogm-ge", "imbalanced", 2, options, 15, "test", None)]
     said = capsys.readouterr().out
     assert (
         "OGM-GE (ogm-ge), imbalanced, seed 2, table baselines\nalpha 0.1, lr 0.1; 15 epochs" in said

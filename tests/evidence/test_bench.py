@@ -7,7 +7,7 @@ import pytest
 
 from mmlib.data import AVDigits
 from mmlib.evaluation import accuracy, collect, paired_interval
-from mmlib.evidence import arms, bench
+from mmlib.evidence import bench, studies
 from mmlib.evidence import runs as results
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +37,8 @@ def test_a_row_of_the_bench_by_hand():
 def test_the_last_method_is_the_combination_that_did_best_on_validation():
     tuning = pd.read_csv(TABLES / "tuning.csv")
     means = tuning.groupby(["method", "options"])["fused"].mean().groupby("method").max()
-    combined = set(arms.TABLES["combinations"]["imbalanced"]) & set(arms.GRID)
-    assert list(arms.BENCH)[-1] == means[list(combined)].idxmax()
+    combined = set(studies.TABLES["combinations"]["imbalanced"]) & set(studies.GRID)
+    assert list(studies.BENCH)[-1] == means[list(combined)].idxmax()
 
 
 def test_relative_drop_by_hand():

@@ -12,10 +12,10 @@ import pytest
 
 from mmlib.__main__ import main
 from mmlib.evaluation import paired_interval
-from mmlib.evidence import arms
+from mmlib.evidence import arms, studies
 from mmlib.evidence.pages import intervals, pages
 from mmlib.evidence.words import GROUPS, QUESTIONS, SCENARIOS
-from mmlib.evidence.worlds import WORLDS, read_worlds
+from mmlib.evidence.worlds import read_worlds
 
 ROOT = Path(__file__).parents[2]
 TABLES, PAGES = ROOT / "assets/results", ROOT / "assets/evidence"
@@ -34,11 +34,11 @@ def test_the_committed_pages_are_what_the_tables_say(written):
 
 
 def test_every_table_scenario_and_column_is_in_words():
-    assert set(QUESTIONS) == set(arms.TABLES)
-    assert {s for table in arms.TABLES.values() for s in table} <= set(SCENARIOS)
+    assert set(QUESTIONS) == set(studies.TABLES)
+    assert {s for table in studies.TABLES.values() for s in table} <= set(SCENARIOS)
     known = {"scenario", "method", "epochs", "options", "seed", "fused"}
     known |= {column for group in GROUPS.values() for column in group}
-    for table in arms.TABLES:
+    for table in studies.TABLES:
         columns = pd.read_csv(TABLES / f"{table}.csv", nrows=0).columns
         assert {name for name in columns if " " not in name} <= known, table
     assert all(len(group) <= 7 for group in GROUPS.values())
@@ -51,7 +51,7 @@ def test_links_lead_to_files(written):
 
 
 def test_every_arm_is_defined_with_its_command(written):
-    for table, scenarios in arms.TABLES.items():
+    for table, scenarios in studies.TABLES.items():
         for row in {row for rows in scenarios.values() for row in rows}:
             arm = arms.ARMS[row]
             assert f"### {arm.name}\n\n{arm.definition}\n" in written[f"{table}.md"]
@@ -88,7 +88,7 @@ def test_how_many_intervals_would_miss_0_by_chance(written):
 
 def test_a_second_world_adds_its_columns(tmp_path, monkeypatch):
     shutil.copytree(TABLES, tmp_path / "results")
-    other = tmp_path / "results" / WORLDS["human voices"]
+    other = tmp_path / "results" / studies.STUDIES[studies.HUMAN].place
     other.mkdir()
     shutil.copy(TABLES / "baselines.json", other)
     tuning = pd.read_csv(TABLES / "tuning.csv").query("method in ('joint', 'ogm-ge')")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmlib.__main__ import main
-from mmlib.evidence import arms, scoring
+from mmlib.evidence import arms, scoring, studies, wanted
 from mmlib.evidence import tables as results
 from mmlib.files import LOCK
 from mmlib.methods import METHODS, controls
@@ -19,31 +19,31 @@ TABLES = Path(__file__).parents[2] / "assets/results"
 
 @pytest.fixture(scope="module")
 def tables():
-    return {name: pd.read_csv(TABLES / f"{name}.csv") for name in arms.TABLES}
+    return {name: pd.read_csv(TABLES / f"{name}.csv") for name in studies.TABLES}
 
 
-@pytest.mark.parametrize("name", arms.TABLES)
+@pytest.mark.parametrize("name", studies.TABLES)
 def test_every_row_has_five_paired_seeds(name, tables):
     seeds = tables[name].groupby(["scenario", "method"])["seed"].apply(sorted)
-    wanted = {(s, m) for s, methods in arms.TABLES[name].items() for m in methods}
+    wanted = {(s, m) for s, methods in studies.TABLES[name].items() for m in methods}
     assert set(seeds.index) == wanted
     assert all(found == [0, 1, 2, 3, 4] for found in seeds)
 
 
 def test_options_are_those_that_validation_chose(tables):
-    chosen = arms.choose(pd.read_csv(TABLES / "tuning.csv"))
+    chosen = wanted.choose(pd.read_csv(TABLES / "tuning.csv"))
     used = pd.concat(tables.values()).groupby("method")["options"].unique()
-    assert set(chosen) == set(arms.GRID)
+    assert set(chosen) == set(studies.GRID)
     for method, options in used.items():
-        wanted = arms.ARMS[method].options(chosen)
-        assert [json.loads(text) for text in options] == [wanted], method
+        own = arms.ARMS[method].options(chosen)
+        assert [json.loads(text) for text in options] == [own], method
 
 
 def test_every_row_has_an_arm_in_words_and_every_arm_a_row(tables):
-    rows = {m for table in arms.TABLES.values() for methods in table.values() for m in methods}
+    rows = {m for table in studies.TABLES.values() for methods in table.values() for m in methods}
     assert rows == set(arms.ARMS) == set(pd.concat(tables.values())["method"])
-    assert set(pd.read_csv(TABLES / "tuning.csv")["method"]) == set(arms.GRID)
-    assert {arm.options_of for arm in arms.ARMS.values()} == set(arms.GRID)
+    assert set(pd.read_csv(TABLES / "tuning.csv")["method"]) == set(studies.GRID)
+    assert {arm.options_of for arm in arms.ARMS.values()} == set(studies.GRID)
     for row, arm in arms.ARMS.items():
         sentences = arm.definition.count(". ") + 1
         assert arm.name and arm.definition.endswith(".") and sentences <= 2, row
@@ -55,14 +55,14 @@ def test_every_row_has_an_arm_in_words_and_every_arm_a_row(tables):
 
 def test_every_method_and_control_has_an_arm():
     """Or is a reading that the tuning tried."""
-    readings = arms.GRID["cal"][-1]["reading"]
+    readings = studies.GRID["cal"][-1]["reading"]
     built = {arm.method for arm in arms.ARMS.values()} | {f"cal-{word}" for word in readings}
     assert built == set(METHODS | controls.CONTROLS)
     options = {"reading": "epoch", "lr": 0.1}
     assert arms.ARMS["cal"].built_by(options) == ("cal-epoch", {"lr": 0.1})
 
 
-@pytest.mark.parametrize("scenario", arms.TABLES["valuation"])
+@pytest.mark.parametrize("scenario", studies.TABLES["valuation"])
 def test_sample_level_valuation_takes_the_steps_that_its_controls_get(scenario, tables):
     table = tables["valuation"][tables["valuation"]["scenario"] == scenario]
     samples = table.groupby("method")["samples"].mean()
@@ -77,7 +77,7 @@ def test_a_fixed_number_is_the_number_that_boosting_ends_with(tables):
 
 
 def test_clipped_arms_are_the_others_with_the_clip_that_was_chosen():
-    chosen = arms.choose(pd.read_csv(TABLES / "tuning.csv"))
+    chosen = wanted.choose(pd.read_csv(TABLES / "tuning.csv"))
     clip = {"clip": chosen["cal, clipped"]["clip"]}
     assert chosen["cal, clipped"] == chosen["cal"] | clip
     assert arms.ARMS["joint-unimodal, clipped"].change == clip
@@ -86,7 +86,7 @@ def test_clipped_arms_are_the_others_with_the_clip_that_was_chosen():
 def test_tables_say_what_made_them():
     for name, split in (
         ("tuning", "val"),
-        *((name, "noise" if name == "noise" else "test") for name in arms.TABLES),
+        *((name, "noise" if name == "noise" else "test") for name in studies.TABLES),
     ):
         made_with = json.loads((TABLES / f"{name}.json").read_text())
         assert made_with["split"] == split
@@ -133,7 +133,7 @@ def test_the_best_that_three_bits_can_reach():
 def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
     calls = []
 
-    def run(method, scenario, seed, options, epochs, split, weights):
+    def run(method, scenario, seed, options, epochs, split, weights, voices):
         calls.append((method, seed, split))
         if len(calls) in (4, 9):
             raise KeyboardInterrupt
@@ -141,14 +141,15 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
         return {"fused": fused, "probe_visual": 0.4, "seconds": 1.0}
 
     monkeypatch.setattr(results, "run", run)
-    monkeypatch.setattr(arms, "GRID", {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}})
+    grid = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}}
     monkeypatch.setitem(arms.ARMS, "joint-late", arms.Arm("joint", "joint"))
     methods = ("joint", "ensemble", "joint-late")
     tables = {
         "baselines": {"imbalanced": methods, "flipped": methods},
         "more": {"corrupted": methods},
     }
-    monkeypatch.setattr(arms, "TABLES", tables)
+    study = studies.Study(".", grid, tables, range(100, 103))
+    monkeypatch.setitem(studies.STUDIES, studies.SYNTHETIC, study)
     whole, stopped = tmp_path / "whole/results", tmp_path / "stopped/results"
 
     def write(folder):
@@ -187,7 +188,7 @@ def small(tmp_path, monkeypatch):
     """Few tables of a stand-in for training, and what was trained: `(folder, rows)`."""
     trained = []
 
-    def run(method, scenario, seed, options, epochs, split, weights):
+    def run(method, scenario, seed, options, epochs, split, weights, voices):
         trained.append((scenario, method, seed))
         return {"fused": round(0.5 + len(trained) / 1000, 4)}
 
@@ -196,8 +197,8 @@ def small(tmp_path, monkeypatch):
         "baselines": {"imbalanced": both, "corrupted": both},
         "more": {"corrupted": ("ensemble", "joint-late")},
     }
-    for name, value in (("TABLES", tables), ("GRID", {m: {"lr": [0.1]} for m in both})):
-        monkeypatch.setattr(arms, name, value)
+    study = studies.Study(".", {m: {"lr": [0.1]} for m in both}, tables, range(100, 103))
+    monkeypatch.setitem(studies.STUDIES, studies.SYNTHETIC, study)
     monkeypatch.setattr(results, "run", run)
     monkeypatch.setattr(results, "draw_phenomenon", lambda baselines, folder: None)
     results.write_tuning(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from mmlib.__main__ import main
 from mmlib.evidence import tables
 from mmlib.evidence.stored import read_table
-from mmlib.evidence.worlds import WORLDS
+from mmlib.evidence.studies import HUMAN, STUDIES
 
 TABLES = Path(__file__).parents[2] / "assets/results"
 
@@ -134,7 +134,7 @@ def test_complete_tables_that_no_page_can_be_made_of_are_not_drawn(case, folder,
 
 
 def test_another_world_needs_all_seeds_of_what_it_holds(folder, capsys):
-    other = folder / WORLDS["human voices"]
+    other = folder / STUDIES[HUMAN].place
     shutil.copytree(TABLES, other)
     (other / "cal.csv").unlink()
     without("scenario == 'flipped'")(other / "baselines.csv")

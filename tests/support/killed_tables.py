@@ -8,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from mmlib.evidence import arms
+from mmlib.evidence import studies
 from mmlib.evidence import tables as results
 
 
-def run(method, scenario, seed, options, epochs, split, weights):
+def run(method, scenario, seed, options, epochs, split, weights, voices):
     """A row in 50 ms."""
     time.sleep(0.05)
     if weights:
@@ -26,12 +26,13 @@ def stand_in():
     """Have the stand-in run, for few tables."""
     methods = ("joint", "ensemble")
     results.run = run
-    arms.GRID = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1, 0.3]}}
-    arms.TABLES = {
+    grid = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1, 0.3]}}
+    tables = {
         "noise": {"imbalanced": methods},
         "baselines": {"imbalanced": methods, "flipped": methods},
         "more": {"imbalanced": methods, "corrupted": methods},
     }
+    studies.STUDIES[studies.SYNTHETIC] = studies.Study(".", grid, tables, range(100, 103))
 
 
 def write(folder, tuning="fork"):
