@@ -33,7 +33,7 @@ import nbformat
 import pytest
 
 from mmlib.evidence.worlds import read_worlds
-from support.verdicts import (
+from verdicts import (
     about,
     above,
     ahead,
@@ -152,6 +152,9 @@ LESSON_1 = {
     "joint + unimodal losses are clearly above joint concat, by five points or more": above(
         "joint-unimodal", "joint", by=5
     ),
+    "validation chose unimodal losses' rate and weight, 0.2 and 1": best_on_validation(
+        "joint-unimodal", lr=0.2, unimodal_weight=1.0
+    ),
     "unimodal losses give the picture's encoder back nearly all it had lost": both(
         above("joint-unimodal", "joint", PICTURE_PROBE, by=15),
         within("joint-unimodal", "ensemble", PICTURE_PROBE, points=2),
@@ -260,6 +263,12 @@ LESSON_2 = {
     ),
     "with both levels the picture's probe comes back by about 20 points": each(
         about, ["valuation", "valuation-modality"], "joint", PICTURE_PROBE, points=20
+    ),
+    "the sound does not pay for it: alone it, too, is clearly better than joint concat's": each(
+        above, ["valuation", "valuation-modality"], "joint", SOUND
+    ),
+    "validation chose 0.4 as the rate of both levels": both(
+        *(best_on_validation(row, lr=0.4) for row in ("valuation", "valuation-modality"))
     ),
     "it is hardly the updates: joint with as many steps gains clearly, about a point": both(
         above("joint, same steps", "joint"),
@@ -419,6 +428,15 @@ LESSON_3 = {
         every_seed("boosting", "classifiers_visual", over=8.5, under=9.5),
         every_seed("boosting", "classifiers_audio", over=0.5, under=1.5),
     ),
+    "boosted, the picture's confidence ends clearly closer to the sound's than in the base": above(
+        "boosting", "boosting-base", lambda x: x("confidence_visual") - x("confidence_audio")
+    ),
+    "validation chose 0.1 as boosting's and its base's rate, a smaller one for two controls": both(
+        best_on_validation("boosting", lr=0.1),
+        best_on_validation("boosting-base", lr=0.1),
+        best_on_validation("base, weak loss x 3", lr=0.05),
+        best_on_validation("fixed number", lr=0.02),
+    ),
     "neither other fusion moves boosting's accuracy: within a point": both(
         *(
             both(
@@ -459,6 +477,9 @@ LESSON_3 = {
 LESSON_4 = {
     "detached learning is clearly above joint concat, by five points or more": above(
         "detached", "joint", by=5
+    ),
+    "validation chose its rate 0.1 and temperature 2": best_on_validation(
+        "detached", lr=0.1, temperature=2.0
     ),
     "its picture encoder is far above joint concat's": above(
         "detached", "joint", PICTURE_PROBE, by=10
@@ -581,6 +602,11 @@ LESSON_4 = {
 LESSON_5 = {
     "the gain over joint concat is the base's": above("joint-unimodal", "joint", by=5),
     "far over joint concat": above("gap", "joint", by=5),
+    "validation chose the rates 0.05 and, one-sided, 0.1; the gap's weight 1; the base's 1": both(
+        best_on_validation("gap", lr=0.05, gap_weight=1.0),
+        best_on_validation("gap, one-sided", lr=0.1, gap_weight=1.0),
+        best_on_validation("joint-unimodal", unimodal_weight=1.0),
+    ),
     "over the base no arm gains clearly in fused accuracy": each(
         no_clear_difference, GAP_ARMS, "joint-unimodal"
     ),
@@ -688,6 +714,9 @@ LESSON_6 = {
     "a loss of its own mends that": no_clear_difference("ensemble", "joint-unimodal", PICTURE),
     "validation: the best of all readings that were tried is 'batch' at T = 1/4": (
         highest(MILD, list(HARD.values()))
+    ),
+    "validation chose the rate 0.1, the charge 0.1, the unimodal losses' weight 3": (
+        best_on_validation("cal", lr=0.1, beta=0.1, unimodal_weight=3.0)
     ),
     "validation: between batch and epoch, sample or loss three seeds show no difference": each(
         no_clear_difference, HARD["batch"], [HARD[name] for name in ("epoch", "sample", "loss")]
@@ -1135,7 +1164,10 @@ CLAIMS = {
 
 @pytest.fixture(scope="module")
 def worlds():
-    return {world.name: world for world in read_worlds(ROOT / "assets" / "results")}
+    try:
+        return {world.name: world for world in read_worlds(ROOT / "assets" / "results")}
+    except (FileNotFoundError, ValueError) as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.mark.parametrize("statement", CLAIMS)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mmlib.evidence.arms import SEEDS, TUNING_SEEDS
+import verdicts
+from mmlib.evidence.studies import SEEDS, STUDIES, SYNTHETIC
 from mmlib.evidence.worlds import World
-from support import verdicts
-from support.verdicts import (
+from verdicts import (
     about,
     above,
     ahead,
@@ -59,10 +59,9 @@ def planted(**rows: list[float]) -> dict[str, World]:
         | {"fused": lr + share}
         for name, share in (("high", 0.5), ("low", 0.3))
         for lr in (0.1, 0.2)
-        for seed in TUNING_SEEDS
+        for seed in STUDIES[SYNTHETIC].tuning_seeds
     ]
-    name = "synthetic voices"
-    return {name: World(name, Path(), tables, pd.DataFrame(tuning), {})}
+    return {SYNTHETIC: World(SYNTHETIC, Path(), tables, pd.DataFrame(tuning), {})}
 
 
 PLANTED = planted(

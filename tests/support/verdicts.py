@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.arms import SEEDS, TUNING_SEEDS
+from mmlib.evidence.studies import SEEDS, SYNTHETIC
 from mmlib.evidence.worlds import World
 
 
@@ -37,13 +37,16 @@ def cells(
     row: str | Tried,
     score: Score = "fused",
     scenario: str = "imbalanced",
-    world: str = "synthetic voices",
+    world: str = SYNTHETIC,
 ) -> pd.Series:
     """A row's values by seed; it has to be there at all of them."""
 
     def column(name: str) -> pd.Series:
         if isinstance(row, Tried):
-            table, seeds = tried(worlds, row.method, scenario, world), TUNING_SEEDS
+            table, seeds = (
+                tried(worlds, row.method, scenario, world),
+                worlds[world].study.tuning_seeds,
+            )
             found = table[table["options"] == row.options].set_index("seed")[name].sort_index()
         else:
             found, seeds = worlds[world].cells(scenario, row, name), SEEDS
@@ -62,7 +65,7 @@ def tried(
     worlds: Worlds,
     method: str,
     scenario: str = "imbalanced",
-    world: str = "synthetic voices",
+    world: str = SYNTHETIC,
 ) -> pd.DataFrame:
     """A method's runs that chose its options."""
     table = worlds[world].tuning
@@ -209,9 +212,7 @@ def lowest(row: str, others: list[str], score: Score = "fused", **where) -> Clai
     return highest(row, others, score, sign=-1, **where)
 
 
-def best_of_all(
-    rows: list[str], scenario: str = "imbalanced", world: str = "synthetic voices"
-) -> Claim:
+def best_of_all(rows: list[str], scenario: str = "imbalanced", world: str = SYNTHETIC) -> Claim:
     def claim(worlds: Worlds) -> Verdict:
         there = [name for place, name in worlds[world].rows if place == scenario]
         means = {name: cells(worlds, name, "fused", scenario, world).mean() for name in there}
