@@ -4,7 +4,8 @@ Each line of `CLAIMS` is a verdict as a lesson or the README draws it, and the w
 verdict that the tables no longer bear fails here, under its own name. The words mean the same
 everywhere. Points are hundredths of a score; an interval is the 95 % interval of a mean difference
 over paired seeds (five on test, three on validation). Where nothing else is said the scenario is
-`imbalanced`, the score is fused accuracy on test, and the voices are synthetic.
+`imbalanced`, the score is fused accuracy on test, and the voices are synthetic (`world=` asks the
+other tables).
 
 - `above`, `below`: clearly so, the whole interval lies on that side of 0 (or of `by` points).
 - `no_clear_difference`: the interval holds 0. It does not prove that two rows are equal.

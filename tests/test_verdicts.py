@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import verdicts
-from mmlib.evidence.studies import SEEDS, STUDIES, SYNTHETIC
+from mmlib.evidence.studies import HUMAN, SEEDS, STUDIES, SYNTHETIC
 from mmlib.evidence.worlds import World
 from verdicts import (
     about,
@@ -163,6 +163,14 @@ def test_no_word_is_left_out():
     }
     assert len(named) > 20
     assert named <= WORDS.keys()
+
+
+def test_another_world_is_asked_by_its_name():
+    worlds = PLANTED | {HUMAN: planted(high=[0.5] * 5, low=[0.6] * 5)[SYNTHETIC]}
+    assert above("high", "low")(worlds)[0]
+    assert below("high", "low", world=HUMAN)(worlds)[0]
+    with pytest.raises(AssertionError, match="wide"):
+        above("high", "wide", world=HUMAN)(worlds)
 
 
 def test_scores_that_are_made_of_columns():

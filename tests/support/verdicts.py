@@ -161,7 +161,7 @@ behind = _difference(lambda mean, low, high: mean < 0)
 
 
 def rounds_to(value: float, wanted: float) -> bool:
-    """To the last digit that `wanted` has; 20 stands for twenty, not for 20.0 or 19.6."""
+    """Whether it rounds to `wanted`, at as many decimals as that has; a whole ten to the ten."""
     digits = len(repr(wanted).split(".")[1]) if isinstance(wanted, float) else 0
     if not digits and wanted and wanted % 10 == 0:
         digits = -1
@@ -267,7 +267,7 @@ def where_lost(row: str, score: Score, under: float, **where) -> Claim:
     return claim
 
 
-def right_order(row: str, score: Score, number: int, scenarios: dict[str, str]) -> Claim:
+def right_order(row: str, score: Score, number: int, scenarios: dict[str, str], **where) -> Claim:
     """In so many runs the sound's share is over one half if and only if the sound is ahead alone;
     `scenarios` names the row that stands for `row` in each."""
 
@@ -275,7 +275,8 @@ def right_order(row: str, score: Score, number: int, scenarios: dict[str, str]) 
         right = 0
         for scenario, name in scenarios.items():
             audio, visual, share = (
-                cells(worlds, name, column, scenario) for column in ("audio", "visual", score)
+                cells(worlds, name, column, scenario, **where)
+                for column in ("audio", "visual", score)
             )
             right += ((share > 0.5) == (audio > visual)).sum()
         return right == number, f"{right} runs"
@@ -302,20 +303,22 @@ def both(*claims: Claim) -> Claim:
 # ---- what validation chose
 
 
-def best_on_validation(method: str, scenario: str = "imbalanced", **options) -> Claim:
+def best_on_validation(
+    method: str, scenario: str = "imbalanced", world: str = SYNTHETIC, **options
+) -> Claim:
     def claim(worlds: Worlds) -> Verdict:
-        means = tried(worlds, method, scenario).groupby("options")["fused"].mean()
+        means = tried(worlds, method, scenario, world).groupby("options")["fused"].mean()
         best = json.loads(means.idxmax())
         return options.items() <= best.items(), f"{method}: {best}"
 
     return claim
 
 
-def at_every_rate(row: str, other: str, score: str = "fused", by: float = 0) -> Claim:
+def at_every_rate(row: str, other: str, score: str = "fused", by: float = 0, **where) -> Claim:
     def claim(worlds: Worlds) -> Verdict:
         means = []
         for name in (row, other):
-            table = tried(worlds, name)
+            table = tried(worlds, name, **where)
             rate = table["options"].map(lambda text: json.loads(text)["lr"])
             means.append(100 * table[score].groupby(rate).mean())
         over = means[0] - means[1]
@@ -324,9 +327,10 @@ def at_every_rate(row: str, other: str, score: str = "fused", by: float = 0) -> 
     return claim
 
 
-def order_on_validation(*methods: str, closer: float = np.inf) -> Claim:
+def order_on_validation(*methods: str, closer: float = np.inf, **where) -> Claim:
     def claim(worlds: Worlds) -> Verdict:
-        tables = [tried(worlds, name).groupby("options")["fused"].mean() for name in methods]
+        runs = [tried(worlds, name, **where) for name in methods]
+        tables = [run.groupby("options")["fused"].mean() for run in runs]
         best = [100 * table.max() for table in tables]
         steps = [a - b for a, b in zip(best, best[1:])]
         return all(0 < step < closer for step in steps), f"{methods}: {np.round(best, 2)}"
