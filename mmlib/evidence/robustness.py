@@ -1,6 +1,6 @@
 """What a trained network does under corruption: the conditions of lesson 7's table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor
 
@@ -27,15 +27,17 @@ TEMPERATURE = 0.2  # of the certainty weights, the same for every method and not
 
 
 def corrupted_sets(
-    test: AVDigits, noise_seeds: Sequence[int] = NOISE_SEEDS
+    test: AVDigits,
+    noise_seeds: Sequence[int] = NOISE_SEEDS,
+    severities: Sequence[int] = SEVERITIES,
 ) -> Iterator[tuple[str, AVDigits]]:
     """Each condition at each severity with each seed, as `("visual gaussian, 5, seed 0", data)`.
 
     Half of the samples are hit, of both modalities independently; a dropped modality has one
-    severity, 10.
+    severity, the last.
     """
     for name, corruptions in CONDITIONS.items():
-        for severity in SEVERITIES if "dropped" not in name else SEVERITIES[-1:]:
+        for severity in severities if "dropped" not in name else severities[-1:]:
             for seed in noise_seeds:
                 data = test
                 for m, corruption in corruptions.items():
@@ -44,7 +46,10 @@ def corrupted_sets(
 
 
 def under_corruption(
-    method: Method, test: AVDigits, sets: Sequence[tuple[str, AVDigits]]
+    method: Method,
+    test: AVDigits,
+    sets: Sequence[tuple[str, AVDigits]],
+    attacks: Mapping[str, int] = STEPS,
 ) -> dict[str, float]:
     """Scores of a trained method on each of `sets` and under attack; the clean ones as `"clean"`.
 
@@ -59,7 +64,7 @@ def under_corruption(
         scores[f"fused {name}"] = accuracy(logits["fused"], data.target)
         scores[f"error {name}"] = calibration_error(logits["fused"], data.target)
         scores[f"certain {name}"] = accuracy(by_certainty(logits), data.target)
-    for attack, steps in STEPS.items():
+    for attack, steps in attacks.items():
         for which, modalities in ATTACKS.items():
             for severity in SEVERITIES:
                 inputs, target = attacked(method, test, modalities, severity, steps)

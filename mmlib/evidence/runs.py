@@ -11,7 +11,13 @@ from mmlib.data.corruptions import corrupt
 from mmlib.devices import seeded
 from mmlib.encoders import SmallCNN
 from mmlib.evidence.arms import ARMS
-from mmlib.evidence.robustness import CONDITIONS, corrupted_sets, under_corruption
+from mmlib.evidence.robustness import (
+    CONDITIONS,
+    SEVERITIES,
+    STEPS,
+    corrupted_sets,
+    under_corruption,
+)
 from mmlib.evidence.scoring import of_first_mixture, score
 from mmlib.evidence.studies import EPOCHS, KEPT, KNOWN, SEEDS, STUDIES, SYNTHETIC
 from mmlib.evidence.wanted import chosen_options
@@ -37,7 +43,8 @@ def run(
 
     Returns what `scoring.score` does, samples seen (and looked at, see `Plan`); of the gap loss
     also how its first mixture came out on the training data. The split `"noise"` is the test split,
-    with what `robustness.under_corruption` says of it in addition, under names that have a space.
+    with what `robustness.under_corruption` says of it in addition, under names that have a space
+    (with human voices at the higher severity alone, and without attacks).
     The trained state is saved as `weights`, if given.
     """
     train = _data("train", scenario, seed, voices)
@@ -58,7 +65,8 @@ def run(
     held_out = [_data(name, scenario, seed, voices) for name in splits]
     scores = score(trained, train, *held_out) | first
     if split == "noise":
-        scores |= under_corruption(trained, held_out[0], _corrupted(scenario, seed, voices))
+        sets = _corrupted(scenario, seed, voices)
+        scores |= under_corruption(trained, held_out[0], sets, attacks={} if voices else STEPS)
     logged = ("classifiers_", "contribution_", "information_", "confidence_", "divergence_")
     scores |= {name: x for name, x in history[-1].items() if name.startswith(logged)}
     if "clipped" in history[-1]:
@@ -117,4 +125,5 @@ def _with_noise(train: AVDigits, severity: float, seed: int) -> AVDigits:
 
 @lru_cache(maxsize=1)  # the noise table goes through the methods seed by seed
 def _corrupted(scenario: str, seed: int, voices: Path | None) -> list[tuple[str, AVDigits]]:
-    return list(corrupted_sets(_data("test", scenario, seed, voices)))
+    severities = SEVERITIES[-1:] if voices else SEVERITIES
+    return list(corrupted_sets(_data("test", scenario, seed, voices), severities=severities))

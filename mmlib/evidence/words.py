@@ -58,10 +58,12 @@ OUTCOMES = {  # table -> column that its intervals are of -> heading, what it sa
         "visual": ("picture alone", "accuracy of the picture's own logits."),
     },
     "detached": FUSED | {
-        f"separability_taught_{m}": (
-            f"separability, {name}",
-            f"of the dimensions in which the {name} is taught, or would be, each arm's own: the "
-            "share of training samples whose class has the nearest mean in that dimension.",
+        f"{column}_{m}": (f"separability, {name}", f"{where.format(name)}, on training data: the "
+                          "share of samples whose class has the nearest mean in a dimension.")
+        for column, where in (
+            ("separability_taught", "a mean over the dimensions in which the {} is taught, or "
+             "would be, each arm's own, so that arms are not compared on the same dimensions"),
+            ("separability", "a mean over all dimensions of the {}"),
         )
         for m, name in (("audio", "sound"), ("visual", "picture"))
     },
