@@ -32,15 +32,17 @@ SITUATIONS = (
         "imbalanced",
         "fused",
         (
-            "The losses bring one option more, their weight, and two networks have no layer that "
+            "Unimodal losses bring one option more, their weight. Two networks have no layer that "
             "sees both modalities.",
         ),
         (
-            "Where both modalities learn alike (*balanced*), *joint + unimodal losses* against "
-            "*joint concat*: {balanced|fused|joint-unimodal over joint}.",
-            "There *two networks* against *joint concat*: {balanced|fused|ensemble over joint}.",
-            "No class of these data can be told only from both modalities at once; for such "
-            "classes logits that are added cannot do, and no table here says what would.",
+            "Not before you have looked whether joint training leaves a modality behind. The "
+            "picture's probe in *joint concat*, against that in a network of its own: "
+            "{imbalanced|probe_visual|joint over ensemble}.",
+            "Is it still worth it where both modalities learn alike (*balanced*)? *Joint + "
+            "unimodal losses* against *joint concat*: {balanced|fused|joint-unimodal over joint}.",
+            "In these data each modality alone can tell every class. A class that shows only in "
+            "both together is nothing that added logits can find; no table here has one.",
         ),
     ),
     Situation(
@@ -50,14 +52,16 @@ SITUATIONS = (
         "corrupted",
         "fused",
         (
-            "Options were chosen on clean validation data; the best ones for ruined data may be "
-            "others. Look at every seed: the worst of this table is {corrupted|fused|worst}.",
+            "The mean hides single seeds, so train several: the worst one of all rows has "
+            "{corrupted|fused|worst}.",
+            "Options were chosen on clean validation data. Those that are best for ruined data may "
+            "be others.",
         ),
         (
             "*OGM-GE* against *joint concat*: {corrupted|fused|ogm-ge over joint}.",
             "*Sustained boosting* against *joint concat*: {corrupted|fused|boosting over joint}.",
-            "*CAL* with a clipped gradient against *joint + unimodal losses*: "
-            "{corrupted|fused|cal, clipped over joint-unimodal}.",
+            "If you want CAL, does a clipped gradient save its lost seeds? Clipped, against *joint "
+            "+ unimodal losses*: {corrupted|fused|cal, clipped over joint-unimodal}.",
         ),
     ),
     Situation(
@@ -67,30 +71,31 @@ SITUATIONS = (
         "imbalanced",
         "noisy",
         (
-            "Of its own accuracy *joint concat* loses {imbalanced|lost|joint} % to this noise. The "
-            "share that *joint + unimodal losses* loses, against that (below is better): "
+            "Does it lose less to the noise, or does it only begin higher? *Joint concat* loses a "
+            "share of its own accuracy of {imbalanced|lost|joint}. The share that *joint + "
+            "unimodal losses* loses, against that (below is better): "
             "{imbalanced|lost|joint-unimodal over joint}.",
         ),
         (
-            "If you know the noise, train with it: *joint + unimodal losses, trained with noise* "
-            "against those trained without: {imbalanced|noisy|trained with noise over "
-            "joint-unimodal}.",
-            "*Modality dropout* against *joint + unimodal losses*: "
+            "If you know the noise, train with it. *Joint + unimodal losses* trained with noise "
+            "against those without: {imbalanced|noisy|trained with noise over joint-unimodal}.",
+            "Does modality dropout help? Against *joint + unimodal losses*: "
             "{imbalanced|noisy|modality-dropout over joint-unimodal}.",
         ),
     ),
     Situation(
         "Few voices",
         "Three speakers are in the training data, and strangers speak in the test: what does a "
-        "remedy bring, and what would more speakers?",
+        "remedy bring, and what would it be worth to know the speakers?",
         "imbalanced",
         "fused",
-        ("No time to compute buys a voice: recordings do.",),
+        ("A voice more costs a recording, and no time to compute replaces it.",),
         (
-            "Before any remedy, record the people whom you want to understand: *joint concat* "
-            "that knows the speakers, against *joint + unimodal losses* among strangers: "
+            "Can you record the people whom you want to understand? *Joint concat* that knows its "
+            "speakers, against *joint + unimodal losses* among strangers: "
             f"{{{KNOWN}|fused|joint over imbalanced:joint-unimodal}}.",
-            "*Joint + unimodal losses* that know the speakers, against the same among strangers: "
+            "Both at once: *joint + unimodal losses* that know the speakers, against the same "
+            "among strangers: "
             f"{{{KNOWN}|fused|joint-unimodal over imbalanced:joint-unimodal}}.",
         ),
         beside=KNOWN,
@@ -99,11 +104,10 @@ SITUATIONS = (
 
 WORTH = {  # lesson -> what its method is still worth knowing for
     "02_sample_valuation": (
-        "**Sample valuation** gives every sample a value for each modality. On ruined data a low "
-        "value finds a ruined sound with an area under the ROC curve of "
-        "{corrupted|auc_audio|valuation} per cent (50 is chance).",
-        "On a network with unimodal losses the same value has "
-        "{corrupted|auc_audio|joint-unimodal}: the measure does not need the method.",
+        "**Sample valuation** gives each modality a value for every single sample. On ruined data "
+        "a low value finds the ruined sounds with an area under the ROC curve of "
+        "{corrupted|auc_audio|valuation}; 50 % is chance.",
+        "A network with unimodal losses can be valued, too: {corrupted|auc_audio|joint-unimodal}.",
     ),
     "03_boosting": (
         "**Sustained boosting** shows how far more classifiers bring a weak modality. The picture "
@@ -111,27 +115,26 @@ WORTH = {  # lesson -> what its method is still worth knowing for
         "{imbalanced|visual|boosting over boosting-base}.",
     ),
     "04_detached_learning": (
-        "**Detached learning** finds *effective dimensions*: of 64 features of the sound, "
+        "**Detached learning** finds *effective dimensions*. Of the sound's 64 features, "
         "{imbalanced|taught_audio|detached} are taught by the picture, which tells the classes "
-        "apart better there. So the weak modality knows something, and you see what.",
-        "The certainty of a head alone finds a ruined picture without any label, at "
-        "{corrupted|auc_certainty_visual|detached} per cent.",
+        "apart better there. So you see what the weak modality knows and the strong one does not.",
+        "The certainty of the picture's own head finds the ruined pictures without a label, with "
+        "an area of {corrupted|auc_certainty_visual|detached}.",
     ),
     "05_gmm_gap_loss": (
-        "**The GMM gap loss** measures by how much the modalities differ on a sample. The gap's "
-        "sign and size find a ruined sound at {corrupted|auc_gap_audio|gap} per cent; its "
-        "mixture's posterior finds samples with anything ruined at "
-        "{corrupted|auc_posterior|gap}.",
-        "And it teaches to doubt a mixture: one fits data with one kind of samples, too.",
+        "**The GMM gap loss** measures how far the modalities are apart on a sample, and on which "
+        "side. That finds the ruined sounds with an area of {corrupted|auc_gap_audio|gap}.",
+        "Its mixture's posterior finds samples with anything ruined with "
+        "{corrupted|auc_posterior|gap}. So it teaches to test a mixture before one believes it: a "
+        "mixture also fits data with one kind of samples.",
     ),
     "06_cal_with_aib": (
-        "**CAL with AIB** measures what a code keeps of its modality: "
-        "{imbalanced|divergence_audio|cal} nats of the sound and "
-        "{imbalanced|divergence_visual|cal} of the picture.",
-        "Its confidence needs no label, and a low share of it finds a ruined picture at "
-        "{corrupted|auc_confidence_visual|cal} per cent; with unimodal losses alone it is "
+        "**CAL with AIB** measures how much a code keeps of its modality, in nats: of the sound "
+        "{imbalanced|divergence_audio|cal}; of the picture {imbalanced|divergence_visual|cal}.",
+        "Its confidence needs no label. A low share of it finds the ruined pictures with an area "
+        "of {corrupted|auc_confidence_visual|cal}; in a network with unimodal losses alone, "
         "{corrupted|auc_confidence_visual|joint-unimodal}.",
-        "Its symmetric twins show how to test a claim that one modality has to be treated "
-        "otherwise than the other.",
+        "Its symmetric twins show how to test whether one modality has to be treated otherwise "
+        "than the other.",
     ),
 }

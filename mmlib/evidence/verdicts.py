@@ -88,13 +88,19 @@ def _field(scenario: str, column: str, what: str, asked: Asked) -> str:
 
 def _means(scenario: str, row: str, column: str, asked: Asked) -> dict[str, str]:
     """World -> a row's mean, linked."""
-    write = _COLUMNS[column].write if column in _COLUMNS else lambda mean: f"{100 * mean:.1f}"
     cells = {world.name: world.cells(scenario, row, column) for world in asked.worlds}
     return {
-        name: link(scenario, row, column, write(found.mean()))
+        name: link(scenario, row, column, _written(column, found.mean()))
         for name, found in cells.items()
         if len(found)
     }
+
+
+def _written(column: str, mean: float) -> str:
+    """A mean with its unit."""
+    if column not in _COLUMNS or _COLUMNS[column].unit == "%":
+        return f"{100 * mean:.1f} %"
+    return _COLUMNS[column].write(mean)
 
 
 def _worst(scenario: str, column: str, asked: Asked) -> dict[str, str]:

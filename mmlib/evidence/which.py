@@ -1,12 +1,13 @@
 """The page for the reader who asks which method to take, situation by situation."""
 
 from mmlib.evidence.arms import ARMS
-from mmlib.evidence.markup import MADE, interval_cell, table_row, text_of
+from mmlib.evidence.markup import MADE, text_of
+from mmlib.evidence.side_by_side import COST, REFERENCE, groups_of, rows_of, situation_table
 from mmlib.evidence.situations import SITUATIONS, WORTH, Situation
-from mmlib.evidence.verdicts import ROWS, VERDICTS, Asked, filled, link, sign
+from mmlib.evidence.verdicts import VERDICTS, Asked, filled, link, sign
 from mmlib.evidence.worlds import World
 
-REFERENCE, OTHER = "joint-unimodal", "ensemble"  # the simple remedies
+OTHER = "ensemble"  # the simple remedy beside the reference
 
 
 def which_page(worlds: list[World], costs: dict[str, float]) -> str:
@@ -31,17 +32,19 @@ def which_page(worlds: list[World], costs: dict[str, float]) -> str:
 
 
 _HEAD = """
-**Which method should I try first, what does it cost, and when not?** Below, what the tables say, in
-four situations. They are two kinds of data, small networks, two modalities: on yours, begin with
-the same comparison. *Clearly* above or below means that the 95 % interval of the paired difference
-does not contain 0; such an interval is bold in a table. Means are over five seeds on the test
-split, in per cent, differences in points; rows stand in the order of their mean difference, best
-first. The last column is what training takes, over joint concat's. A method's name leads to the
-page that bears its row. [All tables](README.md).
+**Which method should I try first, what does it cost, and when not?** Here is what the tables say
+in some situations. They were made with small networks and two modalities. On your data, begin with
+the same comparison.
+
+Means are over five seeds on the test split, in per cent. *Over* is a mean difference of paired
+seeds in points, with its 95 % interval. It is *clearly* above or below, and bold in a table, where
+the interval does not contain 0. Rows stand in the order of that difference, best first. The last
+column is what training takes, over joint concat's. A row's name leads to the page that bears it,
+with its definition and its command. Other pages: [all tables](README.md).
 """
 _MEASURES = """
-None of these is a reason to train by the method where a simple remedy is as accurate. They are
-reasons to *measure*: before you choose a remedy, to see whether one is needed, and after it, to see
+Where a simple remedy is as accurate, none of this is a reason to train by the method. It is a
+reason to measure: before you choose a remedy, to see whether one is needed, and after it, to see
 what it did.
 """
 
@@ -57,20 +60,20 @@ def _chance(asked: Asked) -> str:
 
 def section(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
     """A situation: its question, its table, its statements."""
-    table = situation_table(s, asked, costs)
     here = asked.of({world.name for _, world, _ in groups_of(s, asked)})
+    first = " or ".join(ARMS[row].name for row in picks(s, here))
     said = {
-        "Try first": try_first(s, here),
-        "What it costs": [_costs(s, here, costs), *s.cost],
-        "What more brings": more(s, here),
-        "When not": s.never,
+        f"Try first: {first}.": try_first(s),
+        "What it costs.": (_costs(s, here, costs), *s.cost),
+        "What more brings.": more(s, here),
+        "When not.": s.never,
     }
-    lines = []
+    parts = [f"## {s.title}", f"*{s.question}*", situation_table(s, here, costs)]
     for head, sentences in said.items():
-        texts = filter(None, (filled(sentence, here) for sentence in sentences))
-        if text := " ".join(texts):
-            lines.append(f"- **{head}.** {text}")
-    return "\n\n".join((f"## {s.title}", f"*{s.question}*", table, "\n".join(lines)))
+        texts = [text for sentence in sentences if (text := filled(sentence, here))]
+        if texts:
+            parts += [f"**{head}**", "\n".join(f"- {text}" for text in texts)]
+    return "\n\n".join(parts)
 
 
 def picks(s: Situation, asked: Asked) -> list[str]:
@@ -91,26 +94,26 @@ def picks(s: Situation, asked: Asked) -> list[str]:
     return best or good or ["joint"]
 
 
-def try_first(s: Situation, asked: Asked) -> list[str]:
-    """The sentences that say where to begin."""
-    chosen = picks(s, asked)
-    names = " or ".join(f"*{ARMS[row].name}*" for row in chosen)
-    about = f"{s.scenario}|{s.column}|"
-    against = [
-        f"*{ARMS[row].name.capitalize()}* against *joint concat*: {{{about}{row} over joint}}."
-        for row in (REFERENCE, OTHER)
+def try_first(s: Situation) -> list[str]:
+    """The sentences that bear where to begin."""
+    pairs = ((REFERENCE, "joint"), (OTHER, "joint"), (OTHER, REFERENCE))
+    return [
+        f"*{ARMS[row].name.capitalize()}* against *{ARMS[against].name}*: "
+        f"{{{s.scenario}|{s.column}|{row} over {against}}}."
+        for row, against in pairs
     ]
-    between = f"The second against the first: {{{about}{OTHER} over {REFERENCE}}}."
-    return [f"{names}.", *against, between]
 
 
 def _costs(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
     """What the simple remedies and the dearest row of a table take."""
     held = [row for row in rows_of(s, asked) if row in costs]
+    if not held:
+        return ""
+    said = {row: f"{costs[row]:.1f}x for {link(s.scenario, row, s.column)}" for row in held}
+    simple = [row for row in (REFERENCE, OTHER) if row in held]
     dearest = max(held, key=costs.get)
-    listed = dict.fromkeys([row for row in (REFERENCE, OTHER) if row in held] + [dearest])
-    each = (f"{costs[row]:.1f} times for {link(s.scenario, row, s.column)}" for row in listed)
-    return f"Training, over joint concat's: {', '.join(each)}, the most of this table."
+    most = "" if dearest in simple else f"; the most is {said[dearest]}"
+    return f"{COST.capitalize()}, over joint concat's: {', '.join(map(said.get, simple))}{most}."
 
 
 def more(s: Situation, asked: Asked) -> list[str]:
@@ -123,8 +126,8 @@ def more(s: Situation, asked: Asked) -> list[str]:
             of = {row: asked.interval(world, scenario, row, REFERENCE, s.column) for row in rows}
             names = [f"*{ARMS[row].name}*" for row in rows if sign(of[row]) == wanted]
             found.append(f"{', '.join(names) or 'none'} ({heading})")
-        said = f"{VERDICTS[wanted].capitalize()} *{ARMS[REFERENCE].name}*: {'; '.join(found)}."
-        sentences.append(said)
+        what = f"{VERDICTS[wanted].capitalize()} *{ARMS[REFERENCE].name}*"
+        sentences.append(f"{what}: {'; '.join(found)}.")
     return sentences
 
 
@@ -133,44 +136,3 @@ def _worth(lesson: str, asked: Asked) -> str:
     texts = [text for text in (filled(sentence, asked) for sentence in WORTH[lesson]) if text]
     where = f"[Lesson {int(lesson[:2])}](../../notebooks/{lesson}.ipynb)."
     return " ".join([*texts, where]) if texts else ""
-
-
-def groups_of(s: Situation, asked: Asked) -> list[tuple[str, World, str]]:
-    """The table's groups of columns: heading, world, scenario."""
-    held = [w for w in asked.worlds if w.has(s.beside or s.scenario, REFERENCE, s.column)]
-    if s.beside:
-        names = ((s.scenario, "strangers"), (s.beside, s.beside))
-        return [(heading, world, scenario) for world in held for scenario, heading in names]
-    return [(world.name, world, s.scenario) for world in held]
-
-
-def rows_of(s: Situation, asked: Asked) -> list[str]:
-    """A situation's rows, best first: by the mean over the table's groups of what is over the
-    reference; of two scenarios side by side only what both hold."""
-    groups, over = groups_of(s, asked), {}
-    for row in ROWS:
-        held = [(w, scenario) for _, w, scenario in groups if w.has(scenario, row, s.column)]
-        if len(held) == len(groups) or (held and not s.beside):
-            both = [
-                [w.cells(x, name, s.column).mean() for name in (row, REFERENCE)] for w, x in held
-            ]
-            over[row] = sum(mean - reference for mean, reference in both) / len(both)
-    return sorted(over, key=lambda row: -over[row])
-
-
-def situation_table(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
-    """Rows, best first: means, over the reference, the cost."""
-    groups = groups_of(s, asked)
-    head, measure = ["method"], "with noise" if s.column == "noisy" else s.column
-    for heading, _, _ in groups:
-        head += [f"{heading}: {measure}", f"over *{ARMS[REFERENCE].name}*"]
-    lines = [table_row([*head, "training"]), "|---|" + "--:|" * len(head)]
-    for row in rows_of(s, asked):
-        cells = [link(s.scenario, row, s.column)]
-        for _, world, scenario in groups:
-            found = world.cells(scenario, row, s.column)
-            cells.append(f"{100 * found.mean():.1f}" if len(found) else "")
-            interval = asked.interval(world, scenario, row, REFERENCE, s.column)
-            cells.append(interval_cell(interval))
-        lines.append(table_row([*cells, f"{costs[row]:.1f}x" if row in costs else ""]))
-    return "\n".join(lines)
