@@ -4,8 +4,8 @@ MADE = "<!-- written by `make results` from the tables; do not edit -->"
 
 
 def text_of(*parts: str) -> str:
-    """Paragraphs, an empty line between them, as a file."""
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    """Paragraphs that say anything, an empty line between them, as a file."""
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def table_row(cells: list[str]) -> str:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from mmlib.evidence.arms import ARMS
+from mmlib.evidence.costs import over_joint, read_costs
 from mmlib.evidence.described import arm_section, tuning_page
 from mmlib.evidence.markup import MADE, details, interval_cell, table_row, text_of
-from mmlib.evidence.studies import all_tables
+from mmlib.evidence.studies import BENCH, all_tables
 from mmlib.evidence.which import which_page
 from mmlib.evidence.words import (
     FUSED,
@@ -39,18 +42,16 @@ def pages(folder: Path) -> dict[str, str]:
     if not worlds:
         raise FileNotFoundError(f"{folder / 'tuning.csv'} is missing; run `make tuning` first")
     found = {f"{table}.md": table_page(table, worlds) for table in all_tables()}
-    first = {"README.md": index(worlds), "which-one.md": which_page(worlds, visits(worlds[0]))}
-    return first | {"tuning.md": tuning_page(worlds)} | found
+    first = {
+        "README.md": index(worlds, cost_section(read_costs(folder))),
+        "which-one.md": which_page(worlds, over_joint(folder)),
+        "tuning.md": tuning_page(worlds),
+    }
+    return first | found
 
 
-def visits(world: World) -> dict[str, float]:
-    """Row -> its training samples on `imbalanced` over joint concat's."""
-    cells = {row: world.cells("imbalanced", row, "samples") for row in ARMS}
-    return {row: x.mean() / cells["joint"].mean() for row, x in cells.items() if len(x)}
-
-
-def index(worlds: list[World]) -> str:
-    """The page that leads to the others."""
+def index(worlds: list[World], costs: str) -> str:
+    """The page that leads to the others, and says what training `costs`."""
     lines = ["| page | question | lesson | arms |", "|---|---|---|--:|"]
     which = "Which method should I try first, what does it cost, and when not?"
     lines.append(f"| [which one?](which-one.md) | {which} | {_lesson('08_real_data')} | |")
@@ -58,7 +59,8 @@ def index(worlds: list[World]) -> str:
         count = len(rows_of(table))
         lines.append(f"| [{table}]({table}.md) | {question} | {_lesson(lesson)} | {count} |")
     lines.append("| [tuning](tuning.md) | Which options were tried, and which were best? | all | |")
-    return text_of("# Evidence", MADE, _INDEX, "\n".join(lines), _REGENERATE, _worlds(worlds))
+    parts = _INDEX, "\n".join(lines), _REGENERATE, _worlds(worlds), costs
+    return text_of("# Evidence", MADE, *parts)
 
 
 _INDEX = """
@@ -95,6 +97,33 @@ tables of both worlds.
 def _worlds(worlds: list[World]) -> str:
     lines = [f"- **{world.name}**: {WORLDS[world.name]}" for world in worlds]
     return "## Worlds\n\n" + "\n".join(lines)
+
+
+def cost_section(costs: pd.DataFrame) -> str:
+    """What training costs, from `read_costs`; empty where nothing was measured."""
+    if costs.empty:
+        return ""
+    seconds = costs[costs["method"] == "joint"]["seconds"]
+    found = costs.groupby("method")[["over_joint", "samples", "looked_at"]].mean()
+    lines = ["| row | time | samples | looked at |", "|---|--:|--:|--:|"]
+    for method, control in BENCH.items():
+        for row, name in ((method, "**{}**"), (control, "↳ *{}*")):
+            if row in found.index:
+                cells = [f"{x:.1f}x" if x else "" for x in found.loc[row]]
+                lines.append(table_row([name.format(ARMS[row].name), *cells]))
+    told = _COSTS.format(", ".join(f"{x:.1f}" for x in seconds), seconds.mean())
+    return "## What training costs\n\n" + told.strip() + "\n\n" + "\n".join(lines)
+
+
+_COSTS = """
+Training alone, without the making of data and without scores: 15 epochs of the scenario
+*imbalanced* at the first seed, one run after the other on one thread, with nothing beside them
+([cost.csv](../results/cost.csv), [made with](../results/cost.json)). Time is over joint concat's,
+which was trained at the beginning, in the middle and at the end: {} seconds, a mean of {:.1f}.
+Samples are those that training visited, and looked at are those that were only passed through the
+network to choose among them, both over joint concat's visited ones. With that file deleted,
+`make results` measures again.
+"""
 
 
 def _lesson(stem: str) -> str:

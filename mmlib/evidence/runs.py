@@ -50,7 +50,7 @@ def run(
     train = _data("train", scenario, seed, voices)
     if ARMS[method].noise:
         train = _with_noise(train, ARMS[method].noise, seed)
-    trained = _untrained(method, train, seed, options, epochs)
+    trained = untrained(method, train, seed, options, epochs)
     first: dict[str, float] = {}
 
     def watch(trained) -> dict:
@@ -83,7 +83,8 @@ def _keep(trained: Method, path: Path) -> None:
         torch.save(trained.state_dict(), beside)
 
 
-def _untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
+def untrained(method: str, train: AVDigits, seed: int, options: dict, epochs: int) -> Method:
+    """A row's method as it is before its first epoch, made for so many."""
     with seeded(seed):
         encoders = {m: SmallCNN() for m in train.modalities}
     name, options = ARMS[method].built_by(options)
@@ -99,7 +100,7 @@ def trained(method: str, folder: Path, train: AVDigits) -> Method:
     """
     one_of("method", method, KEPT)
     options = ARMS[method].options(chosen_options(folder, STUDIES[SYNTHETIC]))
-    found = _untrained(method, train, SEEDS[0], options, EPOCHS)
+    found = untrained(method, train, SEEDS[0], options, EPOCHS)
     found.load_state_dict(torch.load(weights_path(folder, method), weights_only=True))
     return found
 

@@ -7,7 +7,6 @@ from mmlib.evidence.verdicts import ROWS, Asked, link
 from mmlib.evidence.worlds import World
 
 REFERENCE = "joint-unimodal"  # what the rows are held against
-COST = "samples"
 
 
 def groups_of(s: Situation, asked: Asked) -> list[tuple[str, World, str]]:
@@ -34,12 +33,13 @@ def rows_of(s: Situation, asked: Asked) -> list[str]:
 
 
 def situation_table(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
-    """Rows, best first: means, over the reference, the cost."""
+    """Rows, best first: means, over the reference, the time where it was measured."""
     groups = groups_of(s, asked)
     head, measure = ["method"], "with noise" if s.column == "noisy" else s.column
     for heading, _, _ in groups:
         head += [f"{heading}: {measure}", f"over *{ARMS[REFERENCE].name}*"]
-    lines = [table_row([*head, COST]), "|---|" + "--:|" * len(head)]
+    head += ["time"] * bool(costs)
+    lines = [table_row(head), "|---|" + "--:|" * (len(head) - 1)]
     for row in rows_of(s, asked):
         cells = [link(s.scenario, row, s.column)]
         for _, world, scenario in groups:
@@ -47,5 +47,7 @@ def situation_table(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
             cells.append(f"{100 * found.mean():.1f}" if len(found) else "")
             interval = asked.interval(world, scenario, row, REFERENCE, s.column)
             cells.append(interval_cell(interval))
-        lines.append(table_row([*cells, f"{costs[row]:.1f}x" if row in costs else ""]))
+        if costs:
+            cells.append(f"{costs[row]:.1f}x" if row in costs else "")
+        lines.append(table_row(cells))
     return "\n".join(lines)

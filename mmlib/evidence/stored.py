@@ -1,15 +1,37 @@
-"""Stored tables, read and checked: columns, numbers, options, and the rows that should be there."""
+"""Stored tables: how they are written, read and checked."""
 
 import csv
 import io
 import json
+import platform
 from collections.abc import Iterable
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
+from mmlib.devices import usable_cores
+from mmlib.files import write_text
+
 KEY = ["scenario", "method", "epochs", "options", "seed"]
 SCORES = ("fused", "audio", "visual", "macro_f1", "probe_audio", "probe_visual")
+
+
+def write_table(path: Path, rows: list[dict], split: str) -> None:
+    """Write a table, made on `split`, and beside it what it was made with; whole at any moment."""
+    packages = ("torch", "torchvision", "torchaudio", "numpy", "scikit-learn")
+    made_with = {
+        "command": "make tuning" if split == "val" else "make results",
+        "split": split,
+        "date": date.today().isoformat(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "processor": platform.machine(),
+        "cores": usable_cores(),
+    }
+    write_text(path, pd.DataFrame(rows).to_csv(index=False))
+    write_text(path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n")
 
 
 def read_table(path: Path, needed: Iterable[str] = ("fused",)) -> pd.DataFrame:
@@ -18,16 +40,21 @@ def read_table(path: Path, needed: Iterable[str] = ("fused",)) -> pd.DataFrame:
     Raises `FileNotFoundError` where it is missing, `ValueError` where it is no such table: other
     columns, a line that is cut off, a cell that is no number, a row without a score, a row twice.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `{_command(path)}` first")
-    text = _text(path)
-    if fault := _fault_of_lines(text, [*KEY, *needed]):
-        raise damaged(path, fault)
-    # an empty cell is no number; the word `nan` is not a cell that this library writes
-    table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+    table = read_columns(path, [*KEY, *needed])
     if fault := _fault_of_cells(table):
         raise damaged(path, fault)
     return table
+
+
+def read_columns(path: Path, needed: list[str]) -> pd.DataFrame:
+    """The table `path` with these columns, whatever their cells hold; errors as in `read_table`."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; run `{_command(path)}` first")
+    text = _text(path)
+    if fault := _fault_of_lines(text, needed):
+        raise damaged(path, fault)
+    # an empty cell is no number; the word `nan` is not a cell that this library writes
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
 
 
 def damaged(path: Path, fault: str) -> ValueError:

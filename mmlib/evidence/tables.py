@@ -6,11 +6,8 @@ of them; a killed run goes on where it was.
 
 import json
 import os
-import platform
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
-from importlib.metadata import version
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -19,14 +16,15 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from mmlib.arguments import one_of
-from mmlib.devices import usable_cores, use_threads
-from mmlib.evidence.bench import TEST_TABLES, draw_phenomenon, write_bench
+from mmlib.devices import use_threads
+from mmlib.evidence.bench import draw_phenomenon, write_bench
+from mmlib.evidence.costs import write_costs
 from mmlib.evidence.pages import write_pages
 from mmlib.evidence.runs import run, weights_path
-from mmlib.evidence.stored import KEY, key_of, read_table
-from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC
+from mmlib.evidence.stored import KEY, key_of, read_table, write_table
+from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC, TABLES
 from mmlib.evidence.wanted import chosen_options, table_rows, tuning_rows
-from mmlib.files import write_text
+from mmlib.evidence.worlds import read_worlds
 
 
 def write_tuning(
@@ -52,8 +50,8 @@ def write_tables(
     voices: Path | None = None,
 ) -> None:
     """Make or complete the tables of a world (test) in `folder` with the options of its
-    `tuning.csv`, the pictures drawn from them, the README's table of all methods and the evidence
-    pages.
+    `tuning.csv`; what training costs (see `costs.write_costs`, once, for synthetic voices); the
+    pictures drawn from them, the README's table of all methods and the evidence pages.
 
     `processes` and `voices` as in `write_tuning`. With `only` just the tables of those names; what
     they share with others goes there as well. With `anew` their rows are dropped first, wherever
@@ -69,10 +67,13 @@ def write_tables(
     if lacking := _complete(place, wanted, processes, only, anew, voices):
         print(f"figures, README and pages wait for {', '.join(lacking)}")
         return
-    if {*TEST_TABLES, "noise"} <= set(study.tables):
-        write_pages(folder)  # first: it looks whether all columns are there
+    if set(TABLES) <= set(study.tables):
+        read_worlds(folder)  # it looks whether all columns are there, before what takes time
+        if not voices:
+            write_costs(folder)
+        write_pages(folder)
         write_bench(folder)
-    draw_phenomenon(pd.read_csv(folder / "baselines.csv"), folder)
+    draw_phenomenon(folder)
 
 
 def split_of(name: str) -> str:
@@ -122,7 +123,7 @@ def _complete(
 
     def save(name: str) -> None:
         rows = [tables[name][key] for key in keys[name] if key in tables[name]]
-        _save(folder / f"{name}.csv", rows, split_of(name))
+        write_table(folder / f"{name}.csv", rows, split_of(name))
 
     there = {key for key, names in places.items() if key in tables[names[0]]}
     for key in there:
@@ -151,7 +152,7 @@ def _drop(folder: Path, names: Iterable[str], asked: set[tuple]) -> None:
         if not kept:
             path.unlink(missing_ok=True)
         elif len(kept) < len(stored):
-            _save(path, kept, split_of(name))
+            write_table(path, kept, split_of(name))
 
 
 def _job(folder: Path, name: str, key: tuple, voices: Path | None) -> tuple:
@@ -177,19 +178,3 @@ def _start_worker() -> None:
     """One thread, and no life after the parent's: a killed one cannot tell its workers."""
     use_threads()
     Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
-
-
-def _save(path: Path, rows: list[dict], split: str) -> None:
-    """Write the table and what it was made with, beside first and then renamed."""
-    packages = ("torch", "torchvision", "torchaudio", "numpy", "scikit-learn")
-    made_with = {
-        "command": "make tuning" if split == "val" else "make results",
-        "split": split,
-        "date": date.today().isoformat(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "processor": platform.machine(),
-        "cores": usable_cores(),
-    }
-    write_text(path, pd.DataFrame(rows).to_csv(index=False))
-    write_text(path.with_suffix(".json"), json.dumps(made_with, indent=2) + "\n")

@@ -2,7 +2,7 @@
 
 from mmlib.evidence.arms import ARMS
 from mmlib.evidence.markup import MADE, text_of
-from mmlib.evidence.side_by_side import COST, REFERENCE, groups_of, rows_of, situation_table
+from mmlib.evidence.side_by_side import REFERENCE, groups_of, rows_of, situation_table
 from mmlib.evidence.situations import SITUATIONS, WORTH, Situation
 from mmlib.evidence.verdicts import VERDICTS, Asked, filled, link, sign
 from mmlib.evidence.worlds import World
@@ -38,9 +38,9 @@ the same comparison.
 
 Means are over five seeds on the test split, in per cent. *Over* is a mean difference of paired
 seeds in points, with its 95 % interval. It is *clearly* above or below, and bold in a table, where
-the interval does not contain 0. Rows stand in the order of that difference, best first. The last
-column is what training takes, over joint concat's. A row's name leads to the page that bears it,
-with its definition and its command. Other pages: [all tables](README.md).
+the interval does not contain 0. Rows stand in the order of that difference, best first.
+*Time* is that of training, over joint concat's. A row's name leads to the page that bears it, with
+its definition and its command. Other pages: [all tables, and how time was measured](README.md).
 """
 _MEASURES = """
 Where a simple remedy is as accurate, none of this is a reason to train by the method. It is a
@@ -113,7 +113,7 @@ def _costs(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
     simple = [row for row in (REFERENCE, OTHER) if row in held]
     dearest = max(held, key=costs.get)
     most = "" if dearest in simple else f"; the most is {said[dearest]}"
-    return f"{COST.capitalize()}, over joint concat's: {', '.join(map(said.get, simple))}{most}."
+    return f"Time, over joint concat's: {', '.join(map(said.get, simple))}{most}."
 
 
 def more(s: Situation, asked: Asked) -> list[str]:

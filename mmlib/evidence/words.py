@@ -78,21 +78,19 @@ OUTCOMES = {  # table -> column that its intervals are of -> heading, what it sa
 UNITS = {  # what a mean is multiplied by, how it is written
     "%": (100, "{:.1f}"),
     "x": (1, "{:.1f}x"),
-    "s": (1, "{:.1f}"),
     "n": (1, "{:.1f}"),
     "nn": (1, "{:.2f}"),
 }
 # group, then column: heading (unit): what it says. In the columns that have both modalities' names
 # `audio` stands for `visual` as well.
 _TEXT = """
-[Each modality alone, the encoders, the cost]
+[Each modality alone, the encoders, the samples]
 audio: sound alone (%): accuracy of the sound's own logits
 visual: picture alone (%): accuracy of the picture's own logits
 probe_audio: sound's probe (%): accuracy of a linear probe on the features of the sound's encoder
 probe_visual: picture's probe (%): the same for the picture's encoder
 macro_f1: macro-F1 (%): of the fused logits, a mean over classes
 samples: samples (x): training samples visited, over joint concat's
-seconds: seconds (s): of training one network, as measured when the row was made
 
 [Fusion weights from validation]
 fused_weighted: best weight (%): accuracy of both modalities' logits added with the best weight on

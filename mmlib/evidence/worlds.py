@@ -6,7 +6,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from mmlib.evaluation import paired_interval
-from mmlib.evidence.bench import NOISES, drops
 from mmlib.evidence.robustness import ATTACKS, CONDITIONS, SEVERITIES
 from mmlib.evidence.robustness import STEPS as ATTACK_STEPS
 from mmlib.evidence.stored import (
@@ -23,6 +22,7 @@ from mmlib.evidence.wanted import choose, table_rows, tuning_rows
 
 NOTHING = pd.Series(dtype=float)
 ROW = ["scenario", "method", "seed"]
+NOISES = ("visual gaussian", "visual salt-and-pepper", "audio white-noise", "both noisy")
 
 
 class World(NamedTuple):
@@ -128,15 +128,14 @@ def conditions() -> list[str]:
 
 def with_noise_means(noise: pd.DataFrame) -> pd.DataFrame:
     """The noise table with a mean over its noise seeds for every condition, under the condition's
-    name; `noisy` (fused accuracy, a mean over `NOISES` at severity 10); and `lost` (`drops`)."""
+    name; `noisy` (fused accuracy, a mean over `NOISES` at severity 10); and `lost`, the share of
+    the clean accuracy that is not left then."""
     means = {}
     for kind in ("fused", "certain", "error"):
         for name in conditions():
             drawn = noise.filter(like=f"{kind} {name}, seed")
             if len(drawn.columns):
                 means[f"{kind} {name}"] = drawn.mean(axis=1)
-    lost = drops(noise)
-    keys = pd.MultiIndex.from_frame(noise[["method", "seed"]])
     means["noisy"] = sum(means[f"fused {name}, 10"] for name in NOISES) / len(NOISES)
-    means["lost"] = lost.loc[keys].to_numpy()
+    means["lost"] = 1 - means["noisy"] / noise["fused clean"]
     return pd.concat([noise, pd.DataFrame(means, index=noise.index)], axis=1)

@@ -70,7 +70,7 @@ def test_exit_status_is_1_where_a_score_differs(change, status, monkeypatch, cap
 
     def run(*job, voices):
         asked.append((*job, voices))
-        return row | {"probe_visual": row["probe_visual"] + change, "seconds": 1.0}
+        return row | {"probe_visual": row["probe_visual"] + change}
 
     monkeypatch.setattr(again, "run", run)
     assert main([*HERE, "OGM-GE", "--seed", "2"]) == status

@@ -138,7 +138,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, monkeypatch):
         if len(calls) in (4, 9):
             raise KeyboardInterrupt
         fused = round(0.5 + 0.1 * options.get("lr", 0) + seed / 1000, 4)
-        return {"fused": fused, "probe_visual": 0.4, "seconds": 1.0}
+        return {"fused": fused, "probe_visual": 0.4}
 
     monkeypatch.setattr(results, "run", run)
     grid = {"joint": {"lr": [0.1, 0.2]}, "ensemble": {"lr": [0.1]}}
@@ -200,7 +200,7 @@ def small(tmp_path, monkeypatch):
     study = studies.Study(".", {m: {"lr": [0.1]} for m in both}, tables, range(100, 103))
     monkeypatch.setitem(studies.STUDIES, studies.SYNTHETIC, study)
     monkeypatch.setattr(results, "run", run)
-    monkeypatch.setattr(results, "draw_phenomenon", lambda baselines, folder: None)
+    monkeypatch.setattr(results, "draw_phenomenon", lambda folder: None)
     results.write_tuning(tmp_path)
     trained.clear()
     return tmp_path, trained

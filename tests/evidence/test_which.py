@@ -145,6 +145,13 @@ def test_without_a_second_world_the_page_still_reads():
     assert not set("{}") & set(page) and "nan" not in re.findall(r"\w+", page)
 
 
+def test_time_that_was_not_measured_has_no_column():
+    worlds = [world(SYNTHETIC, means_of("imbalanced"))]
+    assert "| time |" in which_page(worlds, COSTS)
+    page = which_page(worlds, {})
+    assert "| time |" not in page and "Time, over joint" not in page
+
+
 def test_a_sentence_without_its_number_is_left_out():
     asked = Asked([world(SYNTHETIC, means_of("imbalanced"))])
     assert filled("*A*: {imbalanced|fused|joint} and {corrupted|fused|joint}.", asked) == ""

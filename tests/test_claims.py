@@ -1,0 +1,1192 @@
+"""What the lessons and the README say of the stored tables, sentence by sentence.
+
+Each line of `CLAIMS` is a verdict as a lesson or the README draws it, and the words that test it. A
+verdict that the tables no longer bear fails here, under its own name. The words mean the same
+everywhere. Points are hundredths of a score; an interval is the 95 % interval of a mean difference
+over paired seeds (five on test, three on validation). Where nothing else is said the scenario is
+`imbalanced`, the score is fused accuracy on test, and the voices are synthetic (`world=` asks the
+other tables).
+
+- `above`, `below`: clearly so, the whole interval lies on that side of 0 (or of `by` points).
+- `no_clear_difference`: the interval holds 0. It does not prove that two rows are equal.
+- `not_above`, `not_below`: not clearly so; the interval holds 0 or lies on the other side.
+- `within`: the whole interval lies within so many points of 0, so that a difference of more is
+  not to be expected; `between`: it lies between so many points.
+- `about`: the mean difference rounds to so many points (a ten to the nearest ten);
+  `mean_between`, `ahead`, `behind`: where the mean difference lies; `further_ahead`: one mean
+  difference is the larger. None of these looks at the scatter of the seeds.
+- `worth`: a row's mean rounds to this number. `times`: it rounds to so many times another's.
+- `highest`, `lowest`: of these rows this one has that mean; `best_of_all`: these have the highest
+  means of all rows of a scenario.
+- `every_seed`: a row lies over, or under, a number at each seed. `seeds_lost`: at so many seeds the
+  sound alone stays under one half. `where_lost`: what holds at those. `right_order`: in so many
+  runs W is over one half for the modality that is ahead. `trainings_scatter_more`: the deviation
+  over training seeds is above that over noise seeds, in the mean of some rows.
+- `best_on_validation`, `at_every_rate`, `order_on_validation`: of the runs that chose the options;
+  `on_validation` names one of them as a row.
+- `each`: the word holds for each row against each other row. `both`: all parts hold.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mmlib.evidence.worlds import read_worlds
+from verdicts import (
+    about,
+    above,
+    ahead,
+    at_every_rate,
+    behind,
+    below,
+    best_of_all,
+    best_on_validation,
+    between,
+    both,
+    drop,
+    each,
+    every_seed,
+    further_ahead,
+    highest,
+    lowest,
+    mean_between,
+    missing,
+    no_clear_difference,
+    not_above,
+    not_below,
+    on_validation,
+    order_on_validation,
+    right_order,
+    seeds_lost,
+    seen,
+    times,
+    trainings_scatter_more,
+    where_hit,
+    where_lost,
+    within,
+    worth,
+)
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+
+# scenarios, and the scores that are not fused accuracy
+CORRUPTED = {"scenario": "corrupted"}
+SAMPLEWISE = {"scenario": "samplewise"}
+SOUND, PICTURE = "audio", "visual"  # accuracy of its own logits
+SOUND_PROBE, PICTURE_PROBE = "probe_audio", "probe_visual"
+
+# rows
+METHODS = [
+    "joint-unimodal",
+    "ensemble",
+    "ogm-ge",
+    "valuation",
+    "boosting",
+    "detached",
+    "gap",
+    "cal",
+]
+CONTROL_OF = {
+    "ogm-ge": "ogm-ge-noise",
+    "valuation": "valuation-random-samples",
+    "boosting": "boosting-base",
+    "detached": "no contrast",
+    "gap": "gap, permuted posterior",
+    "cal": "both uniform",
+}
+RANDOM_COPIES = ["valuation-random-samples", "valuation-random"]
+UNIMODAL = ["joint-unimodal", "joint-unimodal, same steps"]
+DETACHED_CONTROLS = ["no shared head", "permuted labels", "random dimensions"]
+DETACHED_CONTROLS += ["normalised features"]
+GAP_READINGS = ["gap", "gap, permuted posterior", "gap, hard posterior", "gap, v1 weights"]
+GAP_READINGS += ["gap, no warm-up"]
+GAP_PARTS = ["penalty only", "shift only", "weights only"]
+PURIFIED = ["purified", "purified at random"]
+GAP_ARMS = [*GAP_READINGS, "gap, one-sided", *GAP_PARTS, *PURIFIED]
+BASE = "bottlenecks, no more"  # CAL without acceleration and compression
+CAL_ARMS = ["cal", "acceleration only", "uniform acceleration", "inverse acceleration"]
+CAL_ARMS += ["compression only", "uniform compression", "both uniform", "cal, no information"]
+CAL_ARMS += ["cal, no confidence", "cal, swapped", "cal, beta x 10", "cal, beta / 10"]
+CAL_ARMS += ["cal, even acceleration", "cal, even compression"]
+CLIPPED = ["joint-unimodal, clipped", "bottlenecks, clipped", "uniform compression, clipped"]
+CLIPPED += ["both uniform, clipped", "cal, clipped"]
+# CAL as validation of lesson 6 tried it; at T = 1/4 it is the chosen one
+CAL_OPTIONS = {"lr": 0.1, "beta": 0.1, "kappa": 1.0, "unimodal_weight": 3.0}
+MILD = on_validation("cal", temperature=0.25, **CAL_OPTIONS)
+HARD = {"batch": on_validation("cal", temperature=0.05, **CAL_OPTIONS)}  # T = 1/20
+for reading in ("epoch", "sample", "loss", "channels"):
+    HARD[reading] = on_validation("cal", temperature=0.05, reading=reading, **CAL_OPTIONS)
+
+# lesson 7: noise at test time, severity 10
+CLEAN_TRAINED = ["joint", *METHODS, "both uniform", "modality-dropout"]
+NETWORKS = [*CLEAN_TRAINED, "trained with noise"]
+GAUSSIAN, SALT = "visual gaussian, 10", "visual salt-and-pepper, 10"
+NO_PICTURE, NO_SOUND = "visual dropped, 10", "audio dropped, 10"
+NOISY_SOUND, NOISY = "audio white-noise, 10", "both noisy, 10"
+SIX = (GAUSSIAN, SALT, NO_PICTURE, NOISY_SOUND, NO_SOUND, NOISY)
+PLACES = ("clean", NOISY, SALT, NO_PICTURE, NO_SOUND, "both pgd, 10")
+RESCUED = ["ensemble", "detached", "gap", "modality-dropout", "trained with noise"]
+
+
+def fused(noise):
+    return f"fused {noise}"
+
+
+def certain(noise):
+    """Logits weighted by certainty, in place of the fused ones."""
+    return f"certain {noise}"
+
+
+LESSON_1 = {
+    "alone, the picture's encoder is 15 points or more above itself in the joint network": above(
+        "ensemble", "joint", PICTURE_PROBE, by=15
+    ),
+    "beside the picture the sound's encoder loses too, clearly, about three points": both(
+        above("ensemble", "joint", SOUND_PROBE), about("ensemble", "joint", SOUND_PROBE, points=3)
+    ),
+    "two networks, logits added, are clearly above joint concat, by five points or more": above(
+        "ensemble", "joint", by=5
+    ),
+    "joint + unimodal losses are clearly above joint concat, by five points or more": above(
+        "joint-unimodal", "joint", by=5
+    ),
+    "validation chose unimodal losses' rate and weight, 0.2 and 1": best_on_validation(
+        "joint-unimodal", lr=0.2, unimodal_weight=1.0
+    ),
+    "unimodal losses give the picture's encoder back nearly all it had lost": both(
+        above("joint-unimodal", "joint", PICTURE_PROBE, by=15),
+        within("joint-unimodal", "ensemble", PICTURE_PROBE, points=2),
+    ),
+    "unimodal losses and the ensemble end close together": within(
+        "ensemble", "joint-unimodal", points=3
+    ),
+    "OGM-GE does not improve on joint concat, nor does its noise alone": each(
+        not_above, ["ogm-ge", "ogm-ge-noise"], "joint"
+    ),
+    "between OGM-GE and its noise alone no difference shows": no_clear_difference(
+        "ogm-ge", "ogm-ge-noise"
+    ),
+    "OGM-GE and its noise alone leave the picture's probe lower, by a few points": both(
+        each(below, ["ogm-ge", "ogm-ge-noise"], "joint", PICTURE_PROBE),
+        each(within, ["ogm-ge", "ogm-ge-noise"], "joint", PICTURE_PROBE, points=7),
+    ),
+    "it is not the heads: with two heads and one loss on their sum the picture starves": both(
+        no_clear_difference("joint-late", "joint"),
+        no_clear_difference("joint-late", "joint", PICTURE_PROBE),
+        below("joint-late", "ensemble", PICTURE_PROBE, by=15),
+    ),
+    "twice the epochs cost twice the samples and bring about a point": both(
+        times("joint, 30 epochs", "joint", 2),
+        above("joint, 30 epochs", "joint"),
+        about("joint, 30 epochs", "joint", points=1),
+    ),
+    "it is not the training time: after twice the epochs the picture is as starved": both(
+        no_clear_difference("joint, 30 epochs", "joint", PICTURE_PROBE),
+        below("joint, 30 epochs", "ensemble", PICTURE_PROBE, by=15),
+    ),
+    "it is not the rate: at every one the ensemble has the higher mean (validation)": (
+        at_every_rate("ensemble", "joint")
+    ),
+    "at every rate the picture's probe is over ten points higher alone (validation)": (
+        at_every_rate("ensemble", "joint", "probe_visual", by=10)
+    ),
+    "OGM-GE does best with the weakest brake on offer (validation)": best_on_validation(
+        "ogm-ge", alpha=0.1
+    ),
+    "the ensemble does best at the largest rate tried, joint concat at 0.2 (validation)": both(
+        best_on_validation("ensemble", lr=0.4), best_on_validation("joint", lr=0.2)
+    ),
+    "imbalanced: the picture loses more than the sound": further_ahead(
+        ("ensemble", "joint", PICTURE_PROBE, "imbalanced"),
+        ("ensemble", "joint", SOUND_PROBE, "imbalanced"),
+    ),
+    "balanced: both lose clearly, the picture more": both(
+        above("ensemble", "joint", PICTURE_PROBE, scenario="balanced"),
+        above("ensemble", "joint", SOUND_PROBE, scenario="balanced"),
+        further_ahead(
+            ("ensemble", "joint", PICTURE_PROBE, "balanced"),
+            ("ensemble", "joint", SOUND_PROBE, "balanced"),
+        ),
+    ),
+    "flipped: the sound loses clearly, and more than the picture": both(
+        above("ensemble", "joint", SOUND_PROBE, scenario="flipped"),
+        further_ahead(
+            ("ensemble", "joint", SOUND_PROBE, "flipped"),
+            ("ensemble", "joint", PICTURE_PROBE, "flipped"),
+        ),
+    ),
+}
+
+LESSON_2 = {
+    "a low contribution points at the ruined modality: every AUC is clearly over 0.5": both(
+        *(
+            each(above, ["joint", "valuation"], 0.5, f"auc_{m}", scenario=scenario)
+            for m in ("audio", "visual")
+            for scenario in ("corrupted", "samplewise")
+        )
+    ),
+    "corrupted: 'wrong alone' finds the ruined about as well as the contribution": both(
+        *(
+            within(row, row, f"auc_wrong_{m}", against=f"auc_{m}", points=3, **CORRUPTED)
+            for row in ("joint", "valuation")
+            for m in ("audio", "visual")
+        )
+    ),
+    "samplewise: 'wrong alone' finds the ruined clearly better than the contribution": both(
+        *(
+            above(row, row, f"auc_wrong_{m}", against=f"auc_{m}", **SAMPLEWISE)
+            for row in ("joint", "valuation")
+            for m in ("audio", "visual")
+        )
+    ),
+    "corrupted: the best rule on three bits is not far ahead of the contribution": both(
+        *(
+            within(row, row, f"auc_bits_{m}", against=f"auc_{m}", points=9, **CORRUPTED)
+            for row in ("joint", "valuation")
+            for m in ("audio", "visual")
+        )
+    ),
+    "samplewise: the best rule on three bits is ten points of AUC ahead or more": both(
+        *(
+            above(row, row, f"auc_bits_{m}", against=f"auc_{m}", by=10, **SAMPLEWISE)
+            for row in ("joint", "valuation")
+            for m in ("audio", "visual")
+        )
+    ),
+    "corrupted: trained by valuation, contributions find ruined pictures clearly better": above(
+        "valuation", "joint", "auc_visual", **CORRUPTED
+    ),
+    "both levels are clearly above joint concat": each(
+        above, ["valuation", "valuation-modality"], "joint"
+    ),
+    "with both levels the picture's probe comes back by about 20 points": each(
+        about, ["valuation", "valuation-modality"], "joint", PICTURE_PROBE, points=20
+    ),
+    "the sound does not pay for it: alone it, too, is clearly better than joint concat's": each(
+        above, ["valuation", "valuation-modality"], "joint", SOUND
+    ),
+    "validation chose 0.4 as the rate of both levels": both(
+        *(best_on_validation(row, lr=0.4) for row in ("valuation", "valuation-modality"))
+    ),
+    "it is hardly the updates: joint with as many steps gains clearly, about a point": both(
+        above("joint, same steps", "joint"),
+        about("joint, same steps", "joint", points=1),
+        times("joint, same steps", "joint", 1.6),
+        above("valuation", "joint, same steps", by=4),
+    ),
+    "copies of random samples do as well as valuation: within about a point": both(
+        no_clear_difference("valuation", "valuation-random-samples"),
+        within("valuation", "valuation-random-samples", points=1.1),
+    ),
+    "so do random copies of a random modality, and unimodal losses: within three points": both(
+        each(no_clear_difference, "valuation", ["valuation-random", *UNIMODAL]),
+        each(within, "valuation", ["valuation-random", *UNIMODAL], points=3),
+    ),
+    "two networks apart have the higher mean, by an interval that just holds 0": both(
+        behind("valuation", "ensemble"),
+        no_clear_difference("valuation", "ensemble"),
+        between("valuation", "ensemble", low=-3, high=0.1),
+    ),
+    "unimodal losses do as well with 1.6 times fewer visits": times(
+        "valuation", "joint-unimodal", 1.6
+    ),
+    "modality level is cheaper, with a fifth looked at and fewer copies": both(
+        times("valuation-modality", "valuation", 0.2, "looked_at"),
+        times("valuation-modality", "valuation", 0.8),
+    ),
+    "modality level's mean is a point lower, by an interval that holds 0": both(
+        no_clear_difference("valuation", "valuation-modality"),
+        about("valuation", "valuation-modality", points=1),
+    ),
+    "modality level ends clearly below unimodal losses and the ensemble": each(
+        below, "valuation-modality", ["joint-unimodal", "ensemble"]
+    ),
+    "samplewise: 'same steps' is 2.5 times the epochs": times(
+        "joint, same steps", "joint", 2.5, **SAMPLEWISE
+    ),
+    "samplewise: the sample level's mean is higher, but no gain is certain": both(
+        each(ahead, "valuation", ["valuation-modality", "joint"], **SAMPLEWISE),
+        each(no_clear_difference, "valuation", ["valuation-modality", "joint"], **SAMPLEWISE),
+    ),
+    "samplewise: more updates alone make joint concat clearly better": above(
+        "joint, same steps", "joint", **SAMPLEWISE
+    ),
+    "samplewise: over joint with as many steps valuation gains nothing clear": not_above(
+        "valuation", "joint, same steps", **SAMPLEWISE
+    ),
+    "samplewise: copies of random samples end clearly above those that valuation picks": above(
+        "valuation-random-samples", "valuation", **SAMPLEWISE
+    ),
+    "samplewise: random copies of a random modality do as well": no_clear_difference(
+        "valuation", "valuation-random", **SAMPLEWISE
+    ),
+    "samplewise: unimodal losses end lowest": lowest(
+        "joint-unimodal",
+        ["joint", "valuation", "valuation-modality", *RANDOM_COPIES, *UNIMODAL, "ensemble"]
+        + ["joint, same steps"],
+        **SAMPLEWISE,
+    ),
+    "samplewise: unimodal losses do as well as valuation only with as many steps": both(
+        above("valuation", "joint-unimodal", **SAMPLEWISE),
+        no_clear_difference("valuation", "joint-unimodal, same steps", **SAMPLEWISE),
+    ),
+    "corrupted: no interval tells valuation from its controls, nor from joint concat": each(
+        no_clear_difference,
+        "valuation",
+        ["joint", "joint, same steps", "valuation-modality", *RANDOM_COPIES, *UNIMODAL, "ensemble"],
+        **CORRUPTED,
+    ),
+    "with masked inputs accuracy is clearly lower": below("valuation, inputs masked", "valuation"),
+    "zero or mean as the filler: no clear difference": no_clear_difference(
+        "valuation, mean filler", "valuation"
+    ),
+    "pay-off 0/1 visits nearly twice as many samples, and is clearly above": both(
+        times("valuation, 0/1 pay-off", "valuation", 1.8),
+        above("valuation, 0/1 pay-off", "valuation"),
+    ),
+    "unimodal losses with as many steps as pay-off 0/1 do as well": both(
+        times("valuation, 0/1 pay-off", "joint-unimodal, 45 epochs", 1),
+        no_clear_difference("valuation, 0/1 pay-off", "joint-unimodal, 45 epochs"),
+    ),
+}
+
+LESSON_3 = {
+    "boosting is clearly above joint concat, by five points or more": above(
+        "boosting", "joint", by=5
+    ),
+    "boosting's picture encoder is far above joint concat's": above(
+        "boosting", "joint", PICTURE_PROBE, by=8
+    ),
+    "most of the gain is the base's, clearly above joint concat": both(
+        above("boosting-base", "joint"),
+        further_ahead(
+            ("boosting-base", "joint", "fused", "imbalanced"),
+            ("boosting", "boosting-base", "fused", "imbalanced"),
+        ),
+    ),
+    "over its base boosting raises the picture alone clearly, while the sound stays": both(
+        above("boosting", "boosting-base", PICTURE),
+        no_clear_difference("boosting", "boosting-base", SOUND),
+    ),
+    "fused, boosting's mean is a point over its base, by an interval that holds 0": both(
+        about("boosting", "boosting-base", points=1),
+        no_clear_difference("boosting", "boosting-base"),
+    ),
+    "fused, two of five growing heads are clearly above the base, by about a point": both(
+        each(above, ["all only", "smoothing 0"], "boosting-base"),
+        each(not_above, ["boosting", "boosting-frozen", "smoothing 1"], "boosting-base"),
+        each(
+            about,
+            ["boosting", "boosting-frozen", "all only", "smoothing 0", "smoothing 1"],
+            "boosting-base",
+            points=1,
+        ),
+    ),
+    "a tripled loss and nine classifiers from the start end clearly behind boosting": each(
+        above, "boosting", ["base, weak loss x 3", "fixed number"]
+    ),
+    "by their means these two are not above the base": each(
+        behind, ["base, weak loss x 3", "fixed number"], "boosting-base"
+    ),
+    "the ensemble is clearly ahead of boosting": below("boosting", "ensemble"),
+    "over unimodal losses boosting shows no gain": not_above("boosting", "joint-unimodal"),
+    "on the picture alone boosting is clearly below unimodal losses and the ensemble": each(
+        below, "boosting", ["joint-unimodal", "ensemble"], PICTURE
+    ),
+    "lambda = 0, 0.5 and 1 do the same: within two points": both(
+        each(no_clear_difference, "boosting", ["smoothing 0", "smoothing 1"]),
+        each(within, "boosting", ["smoothing 0", "smoothing 1"], points=2),
+        each(no_clear_difference, "boosting", ["smoothing 0", "smoothing 1"], PICTURE),
+    ),
+    "the loss of all does the same by itself": both(
+        no_clear_difference("boosting", "all only"),
+        no_clear_difference("boosting", "all only", PICTURE),
+    ),
+    "the previous loss alone leaves the picture alone where the base has it": both(
+        no_clear_difference("previous only", "boosting-base", PICTURE),
+        below("previous only", "boosting", PICTURE),
+    ),
+    "the residual loss alone fails": below("residual only", "boosting", by=5),
+    "classifiers that never learn do as well as boosting, fused: within two points": both(
+        no_clear_difference("boosting", "boosting-frozen"),
+        within("boosting", "boosting-frozen", points=2),
+    ),
+    "they bring the picture's probe clearly above the base's, as far as boosting does": both(
+        above("boosting-frozen", "boosting-base", PICTURE_PROBE),
+        no_clear_difference("boosting", "boosting-frozen", PICTURE_PROBE),
+    ),
+    "on the picture alone boosting is clearly above them, by about a point": both(
+        above("boosting", "boosting-frozen", PICTURE),
+        about("boosting", "boosting-frozen", PICTURE, points=1),
+    ),
+    "on the picture alone they, too, are clearly above the base": above(
+        "boosting-frozen", "boosting-base", PICTURE
+    ),
+    "all eight new classifiers are the picture's, in every seed": both(
+        every_seed("boosting", "classifiers_visual", over=8.5, under=9.5),
+        every_seed("boosting", "classifiers_audio", over=0.5, under=1.5),
+    ),
+    "boosted, the picture's confidence ends clearly closer to the sound's than in the base": above(
+        "boosting", "boosting-base", lambda x: x("confidence_visual") - x("confidence_audio")
+    ),
+    "validation chose 0.1 as boosting's and its base's rate, a smaller one for two controls": both(
+        best_on_validation("boosting", lr=0.1),
+        best_on_validation("boosting-base", lr=0.1),
+        best_on_validation("base, weak loss x 3", lr=0.05),
+        best_on_validation("fixed number", lr=0.02),
+    ),
+    "neither other fusion moves boosting's accuracy: within a point": both(
+        *(
+            both(
+                no_clear_difference("boosting", "boosting", column, against="fused"),
+                within("boosting", "boosting", column, against="fused", points=1.1),
+            )
+            for column in ("fused_weighted", "fused_normalised")
+        )
+    ),
+    "the chosen weight of the picture is near one half": every_seed(
+        "boosting", "weight_visual", over=0.4, under=0.6
+    ),
+    "with weights from validation boosting and frozen do not differ clearly": (
+        no_clear_difference("boosting", "boosting-frozen", "fused_weighted")
+    ),
+    "a modality missing: boosting is clearly above joint concat, clearly below the ensemble": both(
+        *(above("boosting", "joint", missing(rate), by=5) for rate in (0.2, 0.5)),
+        *(below("boosting", "ensemble", missing(rate)) for rate in (0.2, 0.5)),
+    ),
+    "below the ensemble by about as much as with nothing missing, two points": both(
+        *(about("ensemble", "boosting", missing(rate), points=2) for rate in (0.0, 0.2, 0.5))
+    ),
+    "a modality missing: joint concat is lowest, and loses most": both(
+        *(
+            lowest(
+                "joint", ["joint-unimodal", "ensemble", "boosting-base", "boosting"], missing(rate)
+            )
+            for rate in (0.0, 0.2, 0.5)
+        ),
+        highest(
+            "joint",
+            ["joint-unimodal", "ensemble", "boosting-base", "boosting"],
+            lambda column: missing(0.0)(column) - missing(0.5)(column),
+        ),
+    ),
+}
+
+LESSON_4 = {
+    "detached learning is clearly above joint concat, by five points or more": above(
+        "detached", "joint", by=5
+    ),
+    "validation chose its rate 0.1 and temperature 2": best_on_validation(
+        "detached", lr=0.1, temperature=2.0
+    ),
+    "its picture encoder is far above joint concat's": above(
+        "detached", "joint", PICTURE_PROBE, by=10
+    ),
+    "each own head is at worst two points below a network trained alone": both(
+        *(between("detached", "ensemble", m, low=-2, high=3) for m in (SOUND, PICTURE)),
+        *(no_clear_difference("detached", "ensemble", m) for m in (SOUND, PICTURE)),
+    ),
+    "balanced: its mean lead over joint concat is smaller, and clear": both(
+        above("detached", "joint", scenario="balanced"),
+        further_ahead(
+            ("detached", "joint", "fused", "imbalanced"), ("detached", "joint", "fused", "balanced")
+        ),
+    ),
+    "isolation carries: rung 1 alone is clearly above joint concat": above(
+        "isolated", "joint", by=5
+    ),
+    "the shared head adds nothing to fused accuracy that five seeds show": not_above(
+        "no contrast", "isolated"
+    ),
+    "the shared head raises the picture's probe clearly, and lowers the sound's own head": both(
+        above("no contrast", "isolated", PICTURE_PROBE), below("no contrast", "isolated", SOUND)
+    ),
+    "the contrastive loss adds nothing to fused accuracy: within a point": both(
+        no_clear_difference("detached", "no contrast"),
+        within("detached", "no contrast", points=1),
+    ),
+    "it does raise the sound's own head and the picture's probe, clearly, by under a point": both(
+        *(above("detached", "no contrast", x) for x in (SOUND, PICTURE_PROBE)),
+        *(about("detached", "no contrast", x, points=1) for x in (SOUND, PICTURE_PROBE)),
+    ),
+    "but permuted labels do all of this as well": both(
+        *(
+            no_clear_difference("detached", "permuted labels", x)
+            for x in ("fused", SOUND, PICTURE, SOUND_PROBE, PICTURE_PROBE)
+        )
+    ),
+    "permuted, random, no shared head, normalised: each interval holds 0, each mean higher": both(
+        each(no_clear_difference, "detached", DETACHED_CONTROLS),
+        each(behind, "detached", DETACHED_CONTROLS),
+    ),
+    "the whole stands clearly behind the plain ensemble": below("detached", "ensemble"),
+    "balanced: between it and the ensemble no difference shows": no_clear_difference(
+        "detached", "ensemble", scenario="balanced"
+    ),
+    "between it and joint + unimodal losses no difference shows": no_clear_difference(
+        "detached", "joint-unimodal"
+    ),
+    "it is clearly above OGM-GE; over sample valuation no difference shows": both(
+        above("detached", "ogm-ge", by=5), no_clear_difference("detached", "valuation")
+    ),
+    "where one teaches, the other's separability is clearly higher, by one to two points": both(
+        *(
+            between("detached", "no contrast", f"separability_taught_{m}", low=0.5, high=2.5)
+            for m in ("audio", "visual")
+        )
+    ),
+    "without the fusion head the mean is higher, by an interval that just holds 0": both(
+        behind("detached", "detached", against="fused_heads"),
+        no_clear_difference("detached", "detached", against="fused_heads"),
+        between("detached", "detached", against="fused_heads", low=-1.5, high=0.2),
+    ),
+    "the fusion head alone is clearly the worst": both(
+        *(
+            below("detached", "detached", "concat", against=other)
+            for other in ("fused", "fused_heads", "fused_uniform", "fused_tuned")
+        )
+    ),
+    "without the fusion head it is a point behind the ensemble; the interval holds 0": both(
+        about("detached", "ensemble", "fused_heads", against="fused", points=-1),
+        no_clear_difference("detached", "ensemble", "fused_heads", against="fused"),
+    ),
+    "equal weights do a shade better than certainty, clearly, by under half a point": both(
+        below("detached", "detached", against="fused_uniform"),
+        within("detached", "detached", against="fused_uniform", points=0.5),
+    ),
+    "the largest weight is on average about a third above the smallest": worth(
+        "detached", 1.3, "weight_ratio"
+    ),
+    "corrupted: low certainty finds nearly every ruined sound, and most ruined pictures": both(
+        every_seed("detached", "auc_certainty_audio", over=0.99, **CORRUPTED),
+        every_seed("detached", "auc_certainty_visual", over=0.85, **CORRUPTED),
+    ),
+    "corrupted: certainty is a clearly better sign than 'wrong alone'": both(
+        *(
+            above(
+                "detached", "detached", f"auc_certainty_{m}", against=f"auc_wrong_{m}", **CORRUPTED
+            )
+            for m in ("audio", "visual")
+        )
+    ),
+    "corrupted: the weights follow clearly less well than certainty": both(
+        *(
+            below(
+                "detached", "detached", f"auc_weight_{m}", against=f"auc_certainty_{m}", **CORRUPTED
+            )
+            for m in ("audio", "visual")
+        )
+    ),
+    "corrupted: on ruined samples certainty is just clearly above equal weights": both(
+        above("detached", "detached", "fused_ruined", against="fused_uniform_ruined", **CORRUPTED),
+        within(
+            "detached",
+            "detached",
+            "fused_ruined",
+            against="fused_uniform_ruined",
+            points=1,
+            **CORRUPTED,
+        ),
+    ),
+    "corrupted: against own heads simply added no difference shows": no_clear_difference(
+        "detached", "detached", against="fused_heads", **CORRUPTED
+    ),
+    "corrupted: clearly above joint concat": above("detached", "joint", **CORRUPTED),
+    "corrupted: over unimodal losses, the ensemble, no contrast no difference shows": each(
+        no_clear_difference, "detached", ["joint-unimodal", "ensemble", "no contrast"], **CORRUPTED
+    ),
+}
+
+LESSON_5 = {
+    "the gain over joint concat is the base's": above("joint-unimodal", "joint", by=5),
+    "far over joint concat": above("gap", "joint", by=5),
+    "validation chose the rates 0.05 and, one-sided, 0.1; the gap's weight 1; the base's 1": both(
+        best_on_validation("gap", lr=0.05, gap_weight=1.0),
+        best_on_validation("gap, one-sided", lr=0.1, gap_weight=1.0),
+        best_on_validation("joint-unimodal", unimodal_weight=1.0),
+    ),
+    "over the base no arm gains clearly in fused accuracy": each(
+        no_clear_difference, GAP_ARMS, "joint-unimodal"
+    ),
+    "every arm's mean is within about a point of the base's": each(
+        mean_between, GAP_ARMS, "joint-unimodal", low=-1.1, high=1.1
+    ),
+    "the full loss has not even the higher mean": behind("gap", "joint-unimodal"),
+    "with the posteriors dealt out at random the loss does clearly better, a little": both(
+        below("gap", "gap, permuted posterior"),
+        within("gap", "gap, permuted posterior", points=1.5),
+    ),
+    "one-sided is clearly above the two-sided loss": above("gap, one-sided", "gap"),
+    "one-sided is preferred on validation, too": order_on_validation("gap, one-sided", "gap"),
+    "one-sided has the highest mean of all arms, a point over the base, not clearly": both(
+        highest("gap, one-sided", GAP_ARMS),
+        about("gap, one-sided", "joint-unimodal", points=1),
+        no_clear_difference("gap, one-sided", "joint-unimodal"),
+    ),
+    "one-sided raises the picture's score and the picture alone, clearly over the base": both(
+        above("gap, one-sided", "joint-unimodal", "score_visual"),
+        above("gap, one-sided", "joint-unimodal", PICTURE),
+    ),
+    "penalty only and shift only stand at the base": both(
+        each(no_clear_difference, ["penalty only", "shift only"], "joint-unimodal"),
+        each(within, ["penalty only", "shift only"], "joint-unimodal", points=2),
+    ),
+    "penalty only and shift only hold the sound's score down, clearly, too": each(
+        below, ["penalty only", "shift only"], "joint-unimodal", "score_audio"
+    ),
+    "the full loss lowers the sound's score, and moves neither picture's nor gap clearly": both(
+        below("gap", "joint-unimodal", "score_audio"),
+        no_clear_difference("gap", "joint-unimodal", "score_visual"),
+        no_clear_difference("gap", "joint-unimodal", "gap_mean"),
+    ),
+    "two networks apart are clearly ahead of the full loss": below("gap", "ensemble"),
+    "corrupted: the full loss ends clearly below its base, with a warm-up or without": each(
+        below, ["gap", "gap, no warm-up"], "joint-unimodal", **CORRUPTED
+    ),
+    "corrupted: every arm's mean is below the base's, of the others none clearly": both(
+        each(behind, GAP_ARMS, "joint-unimodal", **CORRUPTED),
+        each(
+            no_clear_difference,
+            [arm for arm in GAP_ARMS if arm not in ("gap", "gap, no warm-up")],
+            "joint-unimodal",
+            **CORRUPTED,
+        ),
+    ),
+    "corrupted: between the full loss and its permuted posteriors no difference shows": (
+        no_clear_difference("gap", "gap, permuted posterior", **CORRUPTED)
+    ),
+    "corrupted: one-sided is a point below the base, the interval too wide to judge": both(
+        about("gap, one-sided", "joint-unimodal", points=-1, **CORRUPTED),
+        no_clear_difference("gap, one-sided", "joint-unimodal", **CORRUPTED),
+    ),
+    "corrupted: with the full loss the picture alone is clearly below the base's": below(
+        "gap", "joint-unimodal", PICTURE, **CORRUPTED
+    ),
+    "imbalanced: on the picture alone no difference shows": no_clear_difference(
+        "gap", "joint-unimodal", PICTURE
+    ),
+    "purified ends where purified at random does": both(
+        no_clear_difference("purified", "purified at random"),
+        within("purified", "purified at random", points=0.5),
+        no_clear_difference("purified", "purified at random", **CORRUPTED),
+    ),
+    "corrupted: purified and purified at random each lose a seed": both(
+        *(seeds_lost(row, 1, **CORRUPTED) for row in PURIFIED),
+        *(seeds_lost(row, 1, "fused", **CORRUPTED) for row in PURIFIED),
+    ),
+    "corrupted: no other arm loses one": both(
+        *(seeds_lost(row, 0, "fused", **CORRUPTED) for row in GAP_ARMS if row not in PURIFIED)
+    ),
+    "purified keeps half of the samples, and of one class a quarter": both(
+        worth("purified", 0.5, "kept"), every_seed("purified", "kept_least", over=0.15, under=0.35)
+    ),
+    "corrupted: after training the posterior finds the ruined clearly, a little, over 0.5": both(
+        each(above, ["joint-unimodal", "gap"], 0.5, "auc_posterior", **CORRUPTED),
+        each(below, ["joint-unimodal", "gap"], 0.65, "auc_posterior", **CORRUPTED),
+    ),
+    "corrupted: no better than the size of the gap": both(
+        not_above("joint-unimodal", "joint-unimodal", "auc_posterior", "auc_gap", **CORRUPTED),
+        not_above("gap", "gap", "auc_posterior", "auc_gap", **CORRUPTED),
+    ),
+    "corrupted: in the full loss even clearly worse than the size of the gap": below(
+        "gap", "gap", "auc_posterior", "auc_gap", **CORRUPTED
+    ),
+    "corrupted: after the warm-up the posterior is clearly on the wrong side of 0.5": below(
+        "gap", 0.5, "auc_first", **CORRUPTED
+    ),
+    "corrupted: the signed gap does far better for each modality": both(
+        *(
+            above(row, row, f"auc_gap_{m}", "auc_gap", by=10, **CORRUPTED)
+            for row in ("joint-unimodal", "gap")
+            for m in ("audio", "visual")
+        )
+    ),
+}
+
+LESSON_6 = {
+    "in joint concat the picture is starved, not poor: 0.22 alone, where 0.65 can be had": both(
+        worth("joint", 0.22, PICTURE),
+        worth("ensemble", 0.65, PICTURE),
+        above("ensemble", "joint", PICTURE, by=20),
+    ),
+    "a loss of its own mends that": no_clear_difference("ensemble", "joint-unimodal", PICTURE),
+    "validation: the best of all readings that were tried is 'batch' at T = 1/4": (
+        highest(MILD, list(HARD.values()))
+    ),
+    "validation chose the rate 0.1, the charge 0.1, the unimodal losses' weight 3": (
+        best_on_validation("cal", lr=0.1, beta=0.1, unimodal_weight=3.0)
+    ),
+    "validation: between batch and epoch, sample or loss three seeds show no difference": each(
+        no_clear_difference, HARD["batch"], [HARD[name] for name in ("epoch", "sample", "loss")]
+    ),
+    "validation: 'channels' fails in every seed, and W of the sound ends at 1": both(
+        every_seed(HARD["channels"], under=0.8),
+        every_seed(HARD["batch"], over=0.85),
+        every_seed(HARD["channels"], "contribution_audio", over=0.99),
+    ),
+    "validation: at T = 1/20 W is far from even, and the mean is lower by about a point": both(
+        worth(MILD, 0.57, "contribution_audio"),
+        worth(HARD["batch"], 0.84, "contribution_audio"),
+        about(MILD, HARD["batch"], points=1),
+        no_clear_difference(MILD, HARD["batch"]),
+    ),
+    "the full method is clearly above joint concat, by about eight points": both(
+        above("cal", "joint"), about("cal", "joint", points=8)
+    ),
+    "so is all that has unimodal losses": each(above, ["joint-unimodal", BASE, *CAL_ARMS], "joint"),
+    "over unimodal losses alone, without any bottleneck, it gains nothing that we see": both(
+        no_clear_difference("cal", "joint-unimodal"), behind("cal", "joint-unimodal")
+    ),
+    "over bare bottlenecks it gains nothing clear": no_clear_difference("cal", BASE),
+    "it is clearly above compression only": above("cal", "compression only"),
+    "it is not clearly above acceleration only": no_clear_difference("cal", "acceleration only"),
+    "acceleration does as well uniform and inverse": each(
+        no_clear_difference, "acceleration only", ["uniform acceleration", "inverse acceleration"]
+    ),
+    "uniform acceleration gains nothing over none": not_above("uniform acceleration", BASE),
+    "compression does as well uniform": no_clear_difference(
+        "compression only", "uniform compression"
+    ),
+    "what the bottleneck threw away bought nothing clear over bottlenecks without charge": each(
+        not_above, ["compression only", "uniform compression"], BASE
+    ),
+    "swapped has the higher mean; if the direction matters, by less than a point": both(
+        behind("cal", "cal, swapped"),
+        no_clear_difference("cal", "cal, swapped"),
+        within("cal", "cal, swapped", points=1),
+    ),
+    "both uniform has the higher mean, by an interval that holds 0": both(
+        behind("cal", "both uniform"), no_clear_difference("cal", "both uniform")
+    ),
+    "even acceleration, even compression, one score in place of two: no clear difference": each(
+        no_clear_difference,
+        "cal",
+        ["cal, even acceleration", "cal, even compression"]
+        + ["cal, no information", "cal, no confidence"],
+    ),
+    "the ensemble is clearly ahead": below("cal", "ensemble"),
+    "corrupted: four arms with bottlenecks lose the sound's encoder in one or two seeds": both(
+        seeds_lost(BASE, 1, **CORRUPTED),
+        seeds_lost("uniform compression", 2, **CORRUPTED),
+        seeds_lost("both uniform", 2, **CORRUPTED),
+        seeds_lost("cal", 2, **CORRUPTED),
+    ),
+    "corrupted: joint + unimodal losses never does": seeds_lost("joint-unimodal", 0, **CORRUPTED),
+    "corrupted: in some of these seeds the sound is near chance": seeds_lost(
+        "both uniform", 2, under=0.15, **CORRUPTED
+    ),
+    "corrupted: in CAL's lost seeds W of the sound ends below one half": where_lost(
+        "cal", "contribution_audio", under=0.5, **CORRUPTED
+    ),
+    "corrupted: clipped, all arms keep all five seeds": both(
+        *(seeds_lost(row, 0, under=0.6, **CORRUPTED) for row in CLIPPED)
+    ),
+    "the clip was chosen on validation of corrupted": best_on_validation(
+        "cal, clipped", clip=5, **CORRUPTED
+    ),
+    "corrupted: clipped, CAL is clearly above joint concat, which is not clipped": above(
+        "cal, clipped", "joint", **CORRUPTED
+    ),
+    "corrupted: clipped, it differs from no uniform twin, nor from clipped unimodal losses": each(
+        no_clear_difference,
+        "cal, clipped",
+        [row for row in CLIPPED if row != "cal, clipped"],
+        **CORRUPTED,
+    ),
+    "the picture alone is far above joint concat's, level with the unimodal losses'": both(
+        above("cal", "joint", PICTURE, by=20), no_clear_difference("cal", "joint-unimodal", PICTURE)
+    ),
+    "that compression raises the picture's W is not clear: from 0.42 to 0.43": both(
+        worth(BASE, 0.58, "contribution_audio"),
+        worth("compression only", 0.57, "contribution_audio"),
+        no_clear_difference(BASE, "compression only", "contribution_audio"),
+    ),
+    "nor does compression raise the picture alone clearly": not_above(
+        "compression only", BASE, PICTURE
+    ),
+    "at ten times the charge the picture's mean W is lower": ahead(
+        "cal, beta x 10", BASE, "contribution_audio"
+    ),
+    "a tenth of the charge does as well": no_clear_difference("cal", "cal, beta / 10"),
+    "ten times the charge costs a point, by an interval that holds 0": both(
+        about("cal", "cal, beta x 10", points=1), no_clear_difference("cal", "cal, beta x 10")
+    ),
+    "flipped: W of the sound is below one half in every seed, on train and on test": both(
+        every_seed("cal", "contribution_audio", under=0.5, scenario="flipped"),
+        every_seed("cal", "contribution_test", under=0.5, scenario="flipped"),
+    ),
+    "on test samples W has the right order in all 20 runs, on train in 15": both(
+        *(
+            right_order(
+                "cal",
+                score,
+                number,
+                {"imbalanced": "cal", "balanced": "cal", "flipped": "cal"}
+                | {"corrupted": "cal, clipped"},
+            )
+            for score, number in (("contribution_test", 20), ("contribution_audio", 15))
+        )
+    ),
+    "balanced: the picture is ahead by far, and on train W is near one half": both(
+        above("cal", "cal", PICTURE, against=SOUND, by=5, scenario="balanced"),
+        worth("cal", 0.5, "contribution_audio", scenario="balanced"),
+    ),
+    "corrupted: low confidence finds practically every ruined sound, 0.9 of the pictures": both(
+        every_seed("cal, clipped", "auc_confidence_audio", over=0.99, **CORRUPTED),
+        every_seed("cal, clipped", "auc_confidence_visual", over=0.9, **CORRUPTED),
+    ),
+    "corrupted: information finds ruined ones less often; W lies between": both(
+        *(
+            above("cal, clipped", "cal, clipped", better + m, worse + m, **CORRUPTED)
+            for m in ("_audio", "_visual")
+            for better, worse in (
+                ("auc_confidence", "auc_contribution"),
+                ("auc_contribution", "auc_information"),
+            )
+        )
+    ),
+}
+
+LESSON_7 = {
+    "a noisy picture costs little: of no network more than a tenth": both(
+        *(every_seed(row, drop(GAUSSIAN), under=0.1) for row in NETWORKS)
+    ),
+    "noise in the sound costs little at 0 dB: of no network more than a sixth": both(
+        *(every_seed(row, drop("audio white-noise, 5"), under=0.167) for row in NETWORKS)
+    ),
+    "at -10 dB every network trained on clean data falls to about one half": both(
+        *(every_seed(row, fused(NOISY_SOUND), over=0.4, under=0.6) for row in CLEAN_TRAINED)
+    ),
+    "on a noisy sound unimodal losses are right in one of six, hardly above chance": worth(
+        "joint-unimodal", 0.16, where_hit(NOISY_SOUND)
+    ),
+    "the picture's own logits are right in two of three": worth("joint-unimodal", 0.65, PICTURE),
+    "noise is worse than a blank input: with the sound dropped ten points more are left": both(
+        above("joint-unimodal", "joint-unimodal", fused(NO_SOUND), fused(NOISY_SOUND)),
+        about("joint-unimodal", "joint-unimodal", fused(NO_SOUND), fused(NOISY_SOUND), points=10),
+    ),
+    "mean of six: no method's drop is clearly smaller than that of unimodal losses or joint": both(
+        each(not_below, CLEAN_TRAINED[2:], ["joint", "joint-unimodal"], drop(*SIX)),
+        no_clear_difference("joint", "joint-unimodal", drop(*SIX)),
+    ),
+    "mean of six: only that of training with noise is, far": each(
+        below, "trained with noise", ["joint", "joint-unimodal"], drop(*SIX), by=5
+    ),
+    "mean of six: the gap loss loses clearly more than both": each(
+        above, "gap", ["joint", "joint-unimodal"], drop(*SIX)
+    ),
+    "mean of six: three others lose clearly more than joint, none more than unimodal": both(
+        each(above, ["valuation", "boosting", "both uniform"], "joint", drop(*SIX)),
+        each(not_above, ["valuation", "boosting", "both uniform"], "joint-unimodal", drop(*SIX)),
+        each(
+            not_above,
+            ["joint-unimodal", "ensemble", "ogm-ge", "detached", "cal", "modality-dropout"],
+            "joint",
+            drop(*SIX),
+        ),
+    ),
+    "picture noise: joint's drop is clearly smaller, and seven points less are left": both(
+        below("joint", "joint-unimodal", drop(GAUSSIAN)),
+        below("joint", "joint-unimodal", fused(GAUSSIAN)),
+        about("joint", "joint-unimodal", fused(GAUSSIAN), points=-7),
+    ),
+    "without a sound joint and OGM-GE fall deepest, joint eight points deeper": both(
+        highest("joint", [x for x in NETWORKS if x != "ogm-ge"], drop(NO_SOUND)),
+        highest("ogm-ge", [x for x in NETWORKS if x != "joint"], drop(NO_SOUND)),
+        above("joint", "joint-unimodal", drop(NO_SOUND)),
+        about("joint", "joint-unimodal", drop(NO_SOUND), points=8),
+    ),
+    "picture attacked: valuation keeps clearly more than the base, nine points": both(
+        above("valuation", "joint-unimodal", fused("visual pgd, 10")),
+        about("valuation", "joint-unimodal", fused("visual pgd, 10"), points=9),
+    ),
+    "picture attacked: detached keeps clearly more, six points": both(
+        above("detached", "joint-unimodal", fused("visual pgd, 10")),
+        about("detached", "joint-unimodal", fused("visual pgd, 10"), points=6),
+    ),
+    "picture attacked: boosting and gap keep clearly less, 15 and 18 points": both(
+        each(below, ["boosting", "gap"], "joint-unimodal", fused("visual pgd, 10"), by=5),
+        about("boosting", "joint-unimodal", fused("visual pgd, 10"), points=-15),
+        about("gap", "joint-unimodal", fused("visual pgd, 10"), points=-18),
+    ),
+    "trained with noise, most of the error of calibration under that noise is gone": both(
+        below("trained with noise", "joint-unimodal", "error both noisy, 10", by=25),
+        times("trained with noise", "joint-unimodal", 0.3, "error both noisy, 10"),
+    ),
+    "detached takes off a few points of that error, clearly, clean and noisy": both(
+        below("detached", "joint-unimodal", "error clean"),
+        below("detached", "joint-unimodal", "error both noisy, 10"),
+    ),
+    "CAL takes off none that we see": both(
+        not_below("cal", "joint-unimodal", "error clean"),
+        not_below("cal", "joint-unimodal", "error both noisy, 10"),
+    ),
+    "training with noise buys 26 points under its own noise, for five on clean data": both(
+        above("trained with noise", "joint-unimodal", fused(NOISY), by=20),
+        about("trained with noise", "joint-unimodal", fused(NOISY), points=26),
+        below("trained with noise", "joint-unimodal", fused("clean")),
+        about("trained with noise", "joint-unimodal", fused("clean"), points=-5),
+    ),
+    "it does not carry over: no clear gain with a modality dropped or under attack": both(
+        *(
+            not_above("trained with noise", "joint-unimodal", fused(x))
+            for x in (NO_PICTURE, NO_SOUND, "both pgd, 10")
+        )
+    ),
+    "under salt and pepper it ends clearly below its base": below(
+        "trained with noise", "joint-unimodal", fused(SALT)
+    ),
+    "by certainty, the base pays a point and a half clean and half a point noisy": both(
+        *(below("joint-unimodal", "joint-unimodal", certain(x), fused(x)) for x in PLACES[:2]),
+        about("joint-unimodal", "joint-unimodal", certain("clean"), fused("clean"), points=-1.5),
+        about("joint-unimodal", "joint-unimodal", certain(NOISY), fused(NOISY), points=-0.6),
+    ),
+    "by certainty, with the sound dropped it gains five, and the interval holds 0": both(
+        about("joint-unimodal", "joint-unimodal", certain(NO_SOUND), fused(NO_SOUND), points=5),
+        no_clear_difference("joint-unimodal", "joint-unimodal", certain(NO_SOUND), fused(NO_SOUND)),
+    ),
+    "the bottleneck changes nothing that we see, asymmetric or not, but for attacks": both(
+        *(
+            each(no_clear_difference, ["cal", "both uniform"], "joint-unimodal", fused(x))
+            for x in PLACES[:5]
+        )
+    ),
+    "of PGD on both it leaves clearly more, 0.21 in place of 0.12; its twin does as well": both(
+        each(above, ["cal", "both uniform"], "joint-unimodal", fused("both pgd, 10")),
+        worth("cal", 0.21, fused("both pgd, 10")),
+        worth("joint-unimodal", 0.12, fused("both pgd, 10")),
+        no_clear_difference("cal", "both uniform", fused("both pgd, 10")),
+    ),
+    "modality dropout gains nothing clear anywhere": both(
+        *(not_above("modality-dropout", "joint-unimodal", fused(x)) for x in PLACES)
+    ),
+    "certainty costs all twelve on clean data, OGM-GE and joint most": both(
+        *(below(row, row, certain("clean"), fused("clean")) for row in NETWORKS),
+        *(
+            lowest(
+                row, NETWORKS[1:3] + NETWORKS[4:], lambda x: x("certain clean") - x("fused clean")
+            )
+            for row in ("joint", "ogm-ge")
+        ),
+    ),
+    "under noise certainty helps none": both(
+        *(not_above(row, row, certain(NOISY), fused(NOISY)) for row in NETWORKS)
+    ),
+    "with the sound missing certainty helps five clearly, by about six points": both(
+        *(above(row, row, certain(NO_SOUND), fused(NO_SOUND)) for row in RESCUED),
+        *(
+            mean_between(row, row, certain(NO_SOUND), fused(NO_SOUND), low=5.5, high=7)
+            for row in RESCUED
+        ),
+    ),
+    "with the sound missing it helps none of the others clearly": both(
+        *(
+            not_above(row, row, certain(NO_SOUND), fused(NO_SOUND))
+            for row in NETWORKS
+            if row not in RESCUED
+        )
+    ),
+    "CAL's promise: under none of three noises a clearly smaller drop than joint's": both(
+        *(not_below("cal", "joint", drop(x)) for x in (GAUSSIAN, NOISY_SOUND, NOISY))
+    ),
+    "CAL's promise: nor one that is clearly other than its symmetric twin's": both(
+        *(
+            no_clear_difference("cal", "both uniform", drop(x))
+            for x in (GAUSSIAN, NOISY_SOUND, NOISY)
+        )
+    ),
+    "CAL's promise: under picture noise it is clearly larger than joint's": above(
+        "cal", "joint", drop(GAUSSIAN)
+    ),
+    "at severity 10 another training changes more than another noise": both(
+        *(trainings_scatter_more(NETWORKS, noise) for noise in SIX)
+    ),
+    "unimodal losses, one line, bring eight points over joint": about(
+        "joint-unimodal", "joint", points=8
+    ),
+    "no method ends clearly above unimodal losses": each(not_above, METHODS[1:], "joint-unimodal"),
+    "of the methods only OGM-GE ends clearly below them": both(
+        below("ogm-ge", "joint-unimodal"),
+        each(not_below, [m for m in METHODS[1:] if m != "ogm-ge"], "joint-unimodal"),
+    ),
+    "two networks trained apart have the highest mean of all rows": best_of_all(["ensemble"]),
+    "of six methods none is clearly above its own control": both(
+        *(not_above(*pair) for pair in CONTROL_OF.items())
+    ),
+    "the gap loss is clearly below its own, none of the others is": both(
+        below("gap", CONTROL_OF["gap"]),
+        *(not_below(*pair) for pair in CONTROL_OF.items() if pair[0] != "gap"),
+    ),
+    "more updates of unimodal losses gain nothing clear": each(
+        not_above, ["joint-unimodal, same steps", "joint-unimodal, 45 epochs"], "joint-unimodal"
+    ),
+    "corrupted: no method is clearly better than unimodal losses": each(
+        not_above, METHODS[1:], "joint-unimodal", **CORRUPTED
+    ),
+    "corrupted: OGM-GE, boosting and the gap loss are clearly worse, the others not": both(
+        each(below, ["ogm-ge", "boosting", "gap"], "joint-unimodal", **CORRUPTED),
+        each(
+            not_below, ["ensemble", "valuation", "detached", "cal"], "joint-unimodal", **CORRUPTED
+        ),
+    ),
+    "corrupted: only boosting beats its own control, and it ends lowest of the nine": both(
+        above("boosting", CONTROL_OF["boosting"], **CORRUPTED),
+        *(not_above(*pair, **CORRUPTED) for pair in CONTROL_OF.items() if pair[0] != "boosting"),
+        lowest("boosting", ["joint", *METHODS], **CORRUPTED),
+    ),
+    "corrupted: CAL, its control and modality dropout fall far back in two seeds": both(
+        *(
+            seeds_lost(row, 2, "fused", under=0.66, **CORRUPTED)
+            for row in ("cal", "both uniform", "modality-dropout")
+        )
+    ),
+    "corrupted: training with noise ends lowest of the twelve, clearly below joint": both(
+        lowest("trained with noise", NETWORKS, **CORRUPTED),
+        below("trained with noise", "joint", **CORRUPTED),
+    ),
+    "corrupted: a clipped gradient mends CAL and its control": both(
+        *(every_seed(f"{x}, clipped", over=0.75, **CORRUPTED) for x in ("cal", "both uniform"))
+    ),
+    "corrupted: of the four best rows three have a clipped gradient": best_of_all(
+        ["valuation, mean filler", "bottlenecks, clipped", "joint-unimodal, clipped"]
+        + ["both uniform, clipped"],
+        **CORRUPTED,
+    ),
+    "corrupted: more updates do not help unimodal losses; three times the epochs harm": both(
+        not_above("joint-unimodal, same steps", "joint-unimodal", **CORRUPTED),
+        below("joint-unimodal, 45 epochs", "joint-unimodal", **CORRUPTED),
+    ),
+    "gap loss and valuation pass two to three times as many samples through the network": both(
+        times("gap", "joint", 2, seen), times("valuation", "joint", 3, seen)
+    ),
+    "the candidate is the best combination, a thousandth behind one single method": both(
+        order_on_validation(
+            "gap, one-sided", "valuation + unimodal losses", "two networks + gap loss", closer=0.3
+        ),
+        order_on_validation("valuation + unimodal losses", "two networks + unimodal losses"),
+        order_on_validation("valuation + unimodal losses", "dropout + unimodal losses"),
+        order_on_validation("gap, one-sided", "joint-unimodal", "detached"),
+    ),
+    "the candidate is clearly above five methods, unimodal losses by under a point": both(
+        each(
+            above,
+            "valuation + unimodal losses",
+            ["joint", "joint-unimodal", "ogm-ge", "boosting", "gap"],
+        ),
+        about("valuation + unimodal losses", "joint-unimodal", points=0.8),
+    ),
+    "the candidate is not clearly above the other methods": each(
+        not_above,
+        "valuation + unimodal losses",
+        ["ensemble", "valuation", "detached", "cal", "gap, one-sided"],
+    ),
+    "unimodal losses with more updates, and random copies, do as well as the candidate": each(
+        no_clear_difference,
+        "valuation + unimodal losses",
+        ["joint-unimodal, same steps", "random copies + unimodal losses"],
+    ),
+    "no other combination is clearly above the base, none above its control": both(
+        each(
+            not_above,
+            ["two networks + unimodal losses", "two networks + gap loss"]
+            + ["dropout + unimodal losses"],
+            "joint-unimodal",
+        ),
+        not_above("two networks + unimodal losses", "ensemble"),
+        not_above("two networks + gap loss", "two networks, permuted posterior"),
+    ),
+    "corrupted: no combination is clearly above the base, two networks clearly below": both(
+        each(
+            not_above,
+            ["valuation + unimodal losses", "dropout + unimodal losses"],
+            "joint-unimodal",
+            **CORRUPTED,
+        ),
+        each(
+            below,
+            ["two networks + unimodal losses", "two networks + gap loss"],
+            "joint-unimodal",
+            **CORRUPTED,
+        ),
+    ),
+}
+
+README = {
+    "figure: beside a sound the picture's encoder learns far less than alone": above(
+        "ensemble", "joint", PICTURE_PROBE, by=15
+    ),
+    "figure: two networks that never met beat the one trained on both": above("ensemble", "joint"),
+    "all methods but OGM-GE are clearly above joint concat, by about seven to ten points": both(
+        each(above, [m for m in METHODS if m != "ogm-ge"], "joint", by=4),
+        each(mean_between, [m for m in METHODS if m != "ogm-ge"], "joint", low=6.5, high=10.5),
+    ),
+    "so are most of their controls": each(
+        above,
+        ["valuation-random-samples", "boosting-base", "no contrast"]
+        + ["gap, permuted posterior", "both uniform"],
+        "joint",
+        by=4,
+    ),
+    "OGM-GE is not above joint concat": not_above("ogm-ge", "joint"),
+    "corrupted: CAL and its control lose two seeds each, which a clipped gradient mends": both(
+        *(seeds_lost(row, 2, **CORRUPTED) for row in ("cal", "both uniform")),
+        *(seeds_lost(f"{row}, clipped", 0, **CORRUPTED) for row in ("cal", "both uniform")),
+    ),
+    "the last pair is the combination that did best on validation": both(
+        *(
+            order_on_validation("valuation + unimodal losses", other)
+            for other in ("two networks + gap loss", "two networks + unimodal losses")
+        ),
+        order_on_validation("valuation + unimodal losses", "dropout + unimodal losses"),
+    ),
+    "a cheap control does as well as each method: none is clearly above its own": both(
+        *(not_above(*pair) for pair in CONTROL_OF.items())
+    ),
+}
+
+CLAIMS = {
+    f"{place}: {statement}": claim
+    for place, claims in (
+        ("lesson 1", LESSON_1),
+        ("lesson 2", LESSON_2),
+        ("lesson 3", LESSON_3),
+        ("lesson 4", LESSON_4),
+        ("lesson 5", LESSON_5),
+        ("lesson 6", LESSON_6),
+        ("lesson 7", LESSON_7),
+        ("README", README),
+    )
+    for statement, claim in claims.items()
+}
+
+
+@pytest.fixture(scope="module")
+def worlds():
+    try:
+        return {world.name: world for world in read_worlds(ROOT / "assets" / "results")}
+    except (FileNotFoundError, ValueError) as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.mark.parametrize("statement", CLAIMS)
+def test_the_tables_bear_it(worlds, statement):
+    so, numbers = CLAIMS[statement](worlds)
+    assert so, f"{statement}. But: {numbers}"
+
+
+def test_what_a_table_does_not_hold_is_no_verdict(worlds):
+    for claim in (above("no such row", "joint"), worth("joint", 0.8, "no such column")):
+        with pytest.raises(AssertionError, match="no such"):
+            claim(worlds)
+
+
+def test_every_lesson_that_reads_a_table_has_claims():
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        code = "".join(cell.source for cell in cells if cell.cell_type == "code")
+        place = f"lesson {int(path.name[:2])}: "
+        reads = bool(re.search(r"read_csv\(RESULTS", code))
+        assert reads == any(statement.startswith(place) for statement in CLAIMS), path.name
