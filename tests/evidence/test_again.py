@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mmlib.__main__ import main
-from mmlib.evidence import again
+from mmlib.evidence import again, studies
 from mmlib.evidence.arms import ARMS
 
 TABLES = Path(__file__).parents[2] / "assets/results"
@@ -83,3 +83,23 @@ def test_exit_status_is_1_where_a_score_differs(change, status, monkeypatch, cap
     (line,) = (line.split() for line in said.splitlines() if line.startswith("probe_visual"))
     assert line[-1] == ("=" if change == 0 else f"{change:+.4f}")
     assert ("differ by at most" in said) == (change != 0)
+
+
+def test_a_row_of_human_voices(tmp_path, monkeypatch, capsys):
+    """Held against that world's table, trained with its options and the folder that is given."""
+    table = pd.read_csv(TABLES / studies.STUDIES[studies.HUMAN].place / "baselines.csv")
+    row = table.query("scenario == 'known speakers' and method == 'ensemble' and seed == 1")
+    row, asked = row.iloc[0].dropna().to_dict(), []
+
+    def run(*job, voices):
+        asked.append((*job[:3], voices))
+        return row
+
+    monkeypatch.setattr(again, "run", run)
+    words = ["two networks, logits added", "--seed", "1", "--scenario", "known speakers"]
+    assert main([*HERE, *words, "--voices", str(tmp_path)]) == 0
+    assert asked == [("ensemble", "known speakers", 1, tmp_path)]
+    assert main([*HERE, "fixed number", "--voices", str(tmp_path)]) == 2
+    assert "which was not trained with human voices; leave out --voices" in capsys.readouterr().err
+    assert main([*HERE, *words]) == 2
+    assert "scenario of 'ensemble' is 'known speakers'; choose" in capsys.readouterr().err
