@@ -17,7 +17,8 @@ def arm_section(row: str, table: str, worlds: list[World]) -> str:
     """An arm in words: definition, class, options and where they are from, reference, command."""
     arm = ARMS[row]
     lines = [f"### {arm.name}", "", arm.definition, ""]
-    for world in (world for world in worlds if arm.options_of in world.chosen):
+    needed = {arm.options_of, *arm.copied.values()}
+    for world in (world for world in worlds if needed <= world.chosen.keys()):
         options = arm.options(world.chosen)
         method, settings = arm.built_by(options)
         _, cls, fixed = NAMED[method]

@@ -13,6 +13,15 @@ def table_row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
 
 
+def interval_cell(interval: tuple[float, float, float] | None, bold: bool = True) -> str:
+    """A mean difference with its interval, bold where that does not contain 0; empty for none."""
+    if interval is None:
+        return ""
+    mean, low, high = interval
+    text = f"{mean:+.1f} ({low:.1f} to {high:.1f})".replace("-0.0", "0.0")
+    return f"**{text}**" if bold and (low > 0 or high < 0) else text
+
+
 def details(summary: str, text: str) -> str:
     """What is out of sight until a reader asks for it."""
     return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"

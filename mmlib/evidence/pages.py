@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from mmlib.evidence.arms import ARMS
-from mmlib.evidence.costs import read_costs
+from mmlib.evidence.costs import over_joint, read_costs
 from mmlib.evidence.described import arm_section, tuning_page
-from mmlib.evidence.markup import MADE, details, table_row, text_of
+from mmlib.evidence.markup import MADE, details, interval_cell, table_row, text_of
 from mmlib.evidence.studies import BENCH, all_tables
+from mmlib.evidence.which import which_page
 from mmlib.evidence.words import (
     FUSED,
     GROUPS,
@@ -31,7 +32,8 @@ def write_pages(folder: Path) -> None:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """File -> text: an index, the tuning, and a page for each of `all_tables()`.
+    """File -> text: an index, which method to take, the tuning, and a page for each of
+    `all_tables()`.
 
     `folder` is that of the tables; one that is there for another world, too, adds its columns.
     Raises `FileNotFoundError` without a `tuning.csv`; other errors as in `read_worlds`.
@@ -40,13 +42,19 @@ def pages(folder: Path) -> dict[str, str]:
     if not worlds:
         raise FileNotFoundError(f"{folder / 'tuning.csv'} is missing; run `make tuning` first")
     found = {f"{table}.md": table_page(table, worlds) for table in all_tables()}
-    first = index(worlds, cost_section(read_costs(folder)))
-    return {"README.md": first, "tuning.md": tuning_page(worlds)} | found
+    first = {
+        "README.md": index(worlds, cost_section(read_costs(folder))),
+        "which-one.md": which_page(worlds, over_joint(folder)),
+        "tuning.md": tuning_page(worlds),
+    }
+    return first | found
 
 
 def index(worlds: list[World], costs: str) -> str:
     """The page that leads to the others, and says what training `costs`."""
     lines = ["| page | question | lesson | arms |", "|---|---|---|--:|"]
+    which = "Which method should I try first, what does it cost, and when not?"
+    lines.append(f"| [which one?](which-one.md) | {which} | {_lesson('08_real_data')} | |")
     for table, (lesson, question) in QUESTIONS.items():
         count = len(rows_of(table))
         lines.append(f"| [{table}]({table}.md) | {question} | {_lesson(lesson)} | {count} |")
@@ -221,18 +229,10 @@ def outcome_table(
             cells.append(f"{100 * found.mean():.1f}" if len(found) else "")
             own = against if against != "joint" else row  # it stands in the column before
             for other in ("joint", own):
-                cells.append(_interval(world.interval(scenario, row, other, column)))
+                cells.append(interval_cell(world.interval(scenario, row, other, column)))
         held = any(world.has(scenario, against, column) for world in worlds)
         lines.append(table_row([*cells, ARMS[against].name if held else ""]))
     return "\n".join(lines)
-
-
-def _interval(interval: tuple[float, float, float] | None) -> str:
-    if interval is None:
-        return ""
-    mean, low, high = interval
-    text = f"{mean:+.1f} ({low:.1f} to {high:.1f})".replace("-0.0", "0.0")
-    return f"**{text}**" if low > 0 or high < 0 else text
 
 
 def _groups(table: str) -> dict[str, dict[str, Column]]:

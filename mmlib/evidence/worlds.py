@@ -48,12 +48,16 @@ class World(NamedTuple):
         return (scenario, row) in self.rows and column in self.rows[scenario, row]
 
     def interval(
-        self, scenario: str, row: str, against: str, column: str
+        self, scenario: str, row: str, against: str, column: str, beside: str = ""
     ) -> tuple[float, float, float] | None:
-        """`paired_interval` of two rows over the seeds of both, in points; None below two."""
-        pairs = [self.cells(scenario, name, column) for name in (row, against)]
+        """`paired_interval` of two rows over the seeds of both, in points; None below two.
+
+        `beside`: the scenario of `against`, where that is another.
+        """
+        other = beside or scenario
+        pairs = self.cells(scenario, row, column), self.cells(other, against, column)
         both = pairs[0].index.intersection(pairs[1].index)
-        if len(both) < 2 or row == against:
+        if len(both) < 2 or (scenario, row) == (other, against):
             return None
         mean, low, high = paired_interval(*(cells[both] for cells in pairs))
         return 100 * mean, 100 * low, 100 * high

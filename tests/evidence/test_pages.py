@@ -79,7 +79,7 @@ def test_an_interval_by_hand(written):
 
 def test_how_many_intervals_would_miss_0_by_chance(written):
     found = intervals("gap", read_worlds(TABLES))
-    pairs = {(scenario, pair) for scenario, _, _, pair in found}
+    pairs = {(scenario, world, pair) for scenario, _, world, pair in found}
     assert len(pairs) == len(found)  # two arms are one pair, in either order
     missing = sum(low > 0 or high < 0 for _, low, high in found.values())
     assert f"shows {len(found)} different intervals." in written["gap.md"]
