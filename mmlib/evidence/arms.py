@@ -119,8 +119,6 @@ _ARMS = {  # without words; a row that is not here is a method as it is
     "acceleration only, uneven": Arm("cal", "cal", {"beta": 0.0} | _UNEVEN),
     "inverse acceleration, uneven": Arm("cal-inverse-acceleration", "cal", {"beta": 0.0} | _UNEVEN),
     "compression only, uneven": Arm("cal", "cal", {"kappa": 0.0} | _UNEVEN),
-    "cal, even acceleration, uneven": Arm("cal-even-acceleration", "cal", _UNEVEN),
-    "cal, even compression, uneven": Arm("cal-even-compression", "cal", _UNEVEN),
     "joint-unimodal, CAL's options": Arm("joint-unimodal", "joint-unimodal", copied=_CAL),
     "cal, half the rate": Arm("cal", "cal", scale={"lr": 0.5}),
     "bottlenecks, half the rate": Arm("cal", "cal", _BARE, scale={"lr": 0.5}),

@@ -19,9 +19,10 @@ NUMBERS = ["seconds", "over_joint", "samples", "looked_at"]
 
 
 def measured_rows() -> list[str]:
-    """The methods of `BENCH` and their controls, joint concat at the beginning, in the middle and
-    at the end: how far its three apart are says how steady the machine was."""
+    """The methods of `BENCH` and their controls, one more that the verdicts name, and joint concat
+    at the beginning, in the middle and at the end: its three say how steady the machine was."""
     others = [row for pair in BENCH.items() for row in pair if row not in (None, "joint")]
+    others.append("two networks + unimodal losses")  # on the page of verdicts
     half = len(others) // 2
     return ["joint", *others[:half], "joint", *others[half:], "joint"]
 

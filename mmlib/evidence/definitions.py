@@ -248,12 +248,6 @@ inverse acceleration, uneven: inverse acceleration alone at temperature 1/20
 compression only, uneven: compression alone at temperature 1/20
   CAL at temperature 1/20 without acceleration.
   against: uniform compression
-cal, even acceleration, uneven: CAL at temperature 1/20, even acceleration
-  CAL at temperature 1/20 with both encoders accelerated alike.
-  against: cal, uneven
-cal, even compression, uneven: CAL at temperature 1/20, even compression
-  CAL at temperature 1/20 with both codes compressed alike.
-  against: cal, uneven
 joint-unimodal, CAL's options: unimodal losses, at CAL's rate and weight
   Joint + unimodal losses with the learning rate and the weight of the unimodal losses that CAL has.
   against: bottlenecks, no more
