@@ -106,11 +106,9 @@ def cost_section(costs: pd.DataFrame) -> str:
     seconds = costs[costs["method"] == "joint"]["seconds"]
     found = costs.groupby("method")[["over_joint", "samples", "looked_at"]].mean()
     lines = ["| row | time | samples | looked at |", "|---|--:|--:|--:|"]
-    for method, control in BENCH.items():
-        for row, name in ((method, "**{}**"), (control, "↳ *{}*")):
-            if row in found.index:
-                cells = [f"{x:.1f}x" if x else "" for x in found.loc[row]]
-                lines.append(table_row([name.format(ARMS[row].name), *cells]))
+    for row in dict.fromkeys(costs["method"]):
+        name = f"↳ *{ARMS[row].name}*" if row in BENCH.values() else f"**{ARMS[row].name}**"
+        lines.append(table_row([name, *(f"{x:.1f}x" if x else "" for x in found.loc[row])]))
     told = _COSTS.format(", ".join(f"{x:.1f}" for x in seconds), seconds.mean())
     return "## What training costs\n\n" + told.strip() + "\n\n" + "\n".join(lines)
 

@@ -70,7 +70,7 @@ CASES = {  # file, what was done to it, what is said after the file's name
     "one row": ("noise", without("method == 'cal' and seed == 4"), " lacks a row: 'cal' on imb"),
     "an arm": ("gap", without("method == 'gap, v1 weights'"), " lacks 10 rows, such as"),
     "semicolons": ("gap", text(lambda x: x.replace(",", ";")), " has no column 'scenario'; its"),
-    "cut off": ("gap", text(lambda x: x[:-3]), " ends in the middle of a line; restore it"),
+    "cut off": ("gap", text(lambda x: x[:-1]), " ends in the middle of a line; restore it"),
     "half": ("gap", text(lambda x: x[: len(x) // 2]), " has "),
     "half its lines": (
         "gap",
