@@ -538,6 +538,17 @@ LESSON_4 = {
             for m in ("audio", "visual")
         )
     ),
+    "but over all of the sound's dimensions random ones do as much, 0.8 points against 0.9": both(
+        above("random dimensions", "no contrast", "separability_audio"),
+        mean_between("random dimensions", "no contrast", "separability_audio", low=0.8, high=0.9),
+        mean_between("detached", "no contrast", "separability_audio", low=0.9, high=1.0),
+    ),
+    "and between effective and random dimensions no difference shows, in either modality": both(
+        *(
+            no_clear_difference("detached", "random dimensions", f"separability_{m}")
+            for m in ("audio", "visual")
+        )
+    ),
     "without the fusion head the mean is higher, by an interval that just holds 0": both(
         behind("detached", "detached", against="fused_heads"),
         no_clear_difference("detached", "detached", against="fused_heads"),
