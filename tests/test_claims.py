@@ -33,6 +33,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mmlib.evidence.studies import BENCH, HUMAN, KNOWN
 from mmlib.evidence.worlds import read_worlds
 from verdicts import (
     about,
@@ -1158,6 +1159,80 @@ README = {
     ),
 }
 
+VOICES = {"world": HUMAN}
+STRANGERS_KNOWN = VOICES | {"scenario": KNOWN}
+BOTH_WORLDS = ({}, VOICES, CORRUPTED, CORRUPTED | VOICES)
+FIVE = ["valuation", "boosting", "detached", "gap", "cal"]
+TWO_WORLDS = {
+    "the picture's probe is about 22 points lower beside a sound, with human voices 21": both(
+        about("joint", "ensemble", PICTURE_PROBE, points=-22),
+        about("joint", "ensemble", PICTURE_PROBE, points=-21, **VOICES),
+        *(below("joint", "ensemble", PICTURE_PROBE, by=15, **where) for where in ({}, VOICES)),
+    ),
+    "unimodal losses, two networks: clearly above joint concat, by eight to fourteen points": both(
+        *(
+            each(word, ["joint-unimodal", "ensemble"], "joint", **numbers, **where)
+            for where in ({}, VOICES)
+            for word, numbers in ((above, {"by": 5}), (mean_between, {"low": 8, "high": 14.5}))
+        )
+    ),
+    "between these two no difference shows": both(
+        *(no_clear_difference("ensemble", "joint-unimodal", **where) for where in BOTH_WORLDS)
+    ),
+    "none of the five methods is clearly above unimodal losses, clean or corrupted": both(
+        *(each(not_above, FIVE, "joint-unimodal", **where) for where in BOTH_WORLDS)
+    ),
+    "OGM-GE is not above joint concat; corrupted: clearly below it, and below its own noise": both(
+        *(not_above("ogm-ge", "joint", **where) for where in ({}, VOICES)),
+        *(
+            each(below, "ogm-ge", ["joint", "ogm-ge-noise"], **where)
+            for where in (CORRUPTED, CORRUPTED | VOICES)
+        ),
+    ),
+    "corrupted: boosting is clearly below unimodal losses": both(
+        *(below("boosting", "joint-unimodal", **w) for w in (CORRUPTED, CORRUPTED | VOICES))
+    ),
+    "only boosting is clearly above its cheapest control, and with synthetic voices alone": both(
+        above("boosting", "base, weak loss x 3"),
+        *(
+            not_above(method, control, **where)
+            for method, control in BENCH.items()
+            if control
+            for where in BOTH_WORLDS
+            if (method, where) != ("boosting", {})
+        ),
+    ),
+    "with human voices boosting is clearly above its own base, with synthetic ones not": both(
+        above("boosting", "boosting-base", **VOICES), not_above("boosting", "boosting-base")
+    ),
+    "posteriors at random do clearly better than the mixture's, with synthetic voices only": both(
+        above("gap, permuted posterior", "gap"),
+        no_clear_difference("gap, permuted posterior", "gap", **VOICES),
+    ),
+    "OGM-GE's brake lifts the picture's probe with human voices only, where alpha is 0.8": both(
+        above("ogm-ge", "ogm-ge-noise", PICTURE_PROBE, by=5, **VOICES),
+        no_clear_difference("ogm-ge", "ogm-ge-noise", PICTURE_PROBE),
+    ),
+    "with copies at random unimodal losses are clearly above those alone, human voices only": both(
+        above("random copies + unimodal losses", "joint-unimodal", **VOICES),
+        no_clear_difference("random copies + unimodal losses", "joint-unimodal"),
+        *(
+            no_clear_difference(
+                "valuation + unimodal losses", "random copies + unimodal losses", **w
+            )
+            for w in ({}, VOICES)
+        ),
+    ),
+    "joint concat has 68 % among strangers, 95 % among speakers that it knows": both(
+        worth("joint", 0.68, **VOICES), worth("joint", 0.95, **STRANGERS_KNOWN)
+    ),
+    "unimodal losses bring 12 points among strangers, 2 among known speakers": both(
+        about("joint-unimodal", "joint", points=12, **VOICES),
+        about("joint-unimodal", "joint", points=2, **STRANGERS_KNOWN),
+        above("joint-unimodal", "joint", **STRANGERS_KNOWN),
+    ),
+}
+
 CLAIMS = {
     f"{place}: {statement}": claim
     for place, claims in (
@@ -1169,6 +1244,7 @@ CLAIMS = {
         ("lesson 6", LESSON_6),
         ("lesson 7", LESSON_7),
         ("README", README),
+        ("README, both worlds", TWO_WORLDS),
     )
     for statement, claim in claims.items()
 }
