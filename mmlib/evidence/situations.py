@@ -89,7 +89,7 @@ SITUATIONS = (
         "remedy bring, and what would it be worth to know the speakers?",
         "imbalanced",
         "fused",
-        ("A voice more costs a recording, and no time to compute replaces it.",),
+        ("Another voice costs a recording; no computing time replaces it.",),
         (
             "Can you record the people whom you want to understand? *Joint concat* that knows its "
             "speakers, against *joint + unimodal losses* among strangers: "
