@@ -1189,10 +1189,24 @@ TWO_WORLDS = {
             for where in (CORRUPTED, CORRUPTED | VOICES)
         ),
     ),
+    "corrupted: the gap loss is clearly below unimodal losses with synthetic voices alone": both(
+        below("gap", "joint-unimodal", **CORRUPTED),
+        no_clear_difference("gap", "joint-unimodal", **(CORRUPTED | VOICES)),
+    ),
+    "under noise none of the five is clearly above unimodal losses": both(
+        *(each(not_above, FIVE, "joint-unimodal", "noisy", **where) for where in ({}, VOICES))
+    ),
+    "corrupted: a clipped gradient helps unimodal losses, just clearly": above(
+        "joint-unimodal, clipped", "joint-unimodal", **CORRUPTED
+    ),
+    "training with noise helps under noise and costs accuracy on clean data": both(
+        *(above("trained with noise", "joint-unimodal", "noisy", by=5, **w) for w in ({}, VOICES)),
+        *(below("trained with noise", "joint-unimodal", **w) for w in ({}, VOICES)),
+    ),
     "corrupted: boosting is clearly below unimodal losses": both(
         *(below("boosting", "joint-unimodal", **w) for w in (CORRUPTED, CORRUPTED | VOICES))
     ),
-    "only boosting is clearly above its cheapest control, and with synthetic voices alone": both(
+    "only boosting is clearly above its control, and with synthetic voices alone": both(
         above("boosting", "base, weak loss x 3"),
         *(
             not_above(method, control, **where)

@@ -70,7 +70,8 @@ were chosen, what it is compared with, and the command that trains one of its ro
 
 Five seeds each; a seed draws the data, the weights and the order of the samples, and is the same
 for all arms, so that arms are compared in pairs. Options are chosen on validation, with other
-seeds. The test split is read once, after the last epoch.
+seeds. The test split is read once, after the last epoch. An interval is Student's, over the five
+paired differences; where it contains 0, that is no proof that two arms are equal.
 """
 _REGENERATE = """
 ## A row again

@@ -12,7 +12,7 @@ from mmlib.evidence.studies import KNOWN
 
 class Situation(NamedTuple):
     """What one may have: a title, a question, the scenario and the column that answer it, and
-    sentences for two statements; `beside`: a second scenario, set next to the first in the worlds
+    sentences for three statements; `beside`: a second scenario, set next to the first in the worlds
     that hold it."""
 
     title: str
@@ -21,6 +21,7 @@ class Situation(NamedTuple):
     column: str
     cost: tuple[str, ...]
     never: tuple[str, ...]
+    more: tuple[str, ...] = ()
     beside: str = ""
 
 
@@ -44,6 +45,11 @@ SITUATIONS = (
             "In these data each modality alone can tell every class. A class that shows only in "
             "both together is nothing that added logits can find; no table here has one.",
         ),
+        (
+            "Is it the values of the samples that count? *Valuation + unimodal losses* against as "
+            "many copies of random samples: "
+            "{imbalanced|fused|valuation + unimodal losses over random copies + unimodal losses}.",
+        ),
     ),
     Situation(
         "Corrupted data",
@@ -60,8 +66,14 @@ SITUATIONS = (
         (
             "*OGM-GE* against *joint concat*: {corrupted|fused|ogm-ge over joint}.",
             "*Sustained boosting* against *joint concat*: {corrupted|fused|boosting over joint}.",
-            "If you want CAL, does a clipped gradient save its lost seeds? Clipped, against *joint "
-            "+ unimodal losses*: {corrupted|fused|cal, clipped over joint-unimodal}.",
+        ),
+        (
+            "Clip the gradient? *Joint + unimodal losses* with a clipped gradient against those "
+            "without: {corrupted|fused|joint-unimodal, clipped over joint-unimodal}. The bound was "
+            "chosen for CAL, on ruined validation data.",
+            "CAL needs it, since it loses whole seeds without. Clipped, against *joint + unimodal "
+            "losses* that are clipped, at its rate and weight: "
+            "{corrupted|fused|cal, clipped over joint-unimodal, CAL's options, clipped}.",
         ),
     ),
     Situation(
@@ -78,7 +90,9 @@ SITUATIONS = (
         ),
         (
             "If you know the noise, train with it. *Joint + unimodal losses* trained with noise "
-            "against those without: {imbalanced|noisy|trained with noise over joint-unimodal}.",
+            "against those without: {imbalanced|noisy|trained with noise over joint-unimodal}. It "
+            "costs accuracy on clean data: {imbalanced|fused|trained with noise over "
+            "joint-unimodal}.",
             "Does modality dropout help? Against *joint + unimodal losses*: "
             "{imbalanced|noisy|modality-dropout over joint-unimodal}.",
         ),
@@ -107,7 +121,8 @@ WORTH = {  # lesson -> what its method is still worth knowing for
         "**Sample valuation** gives each modality a value for every single sample. On ruined data "
         "a low value finds the ruined sounds with an area under the ROC curve of "
         "{corrupted|auc_audio|valuation}; 50 % is chance.",
-        "A network with unimodal losses can be valued, too: {corrupted|auc_audio|joint-unimodal}.",
+        "A network with unimodal losses can be valued, too: {corrupted|auc_audio|joint-unimodal}; "
+        "and that the sound alone is wrong says as much: {corrupted|auc_wrong_audio|valuation}.",
     ),
     "03_boosting": (
         "**Sustained boosting** shows how far more classifiers bring a weak modality. The picture "
@@ -117,20 +132,24 @@ WORTH = {  # lesson -> what its method is still worth knowing for
     "04_detached_learning": (
         "**Detached learning** finds *effective dimensions*. Of the sound's 64 features, "
         "{imbalanced|taught_audio|detached} are taught by the picture, which tells the classes "
-        "apart better there. So you see what the weak modality knows and the strong one does not.",
+        "apart better there. So you see where the weak modality is ahead; what the pull brings, "
+        "as many random dimensions bring, too.",
         "The certainty of the picture's own head finds the ruined pictures without a label, with "
-        "an area of {corrupted|auc_certainty_visual|detached}.",
+        "an area of {corrupted|auc_certainty_visual|detached}; in a network with unimodal losses a "
+        "low share of the confidence does, with {corrupted|auc_confidence_visual|joint-unimodal}.",
     ),
     "05_gmm_gap_loss": (
         "**The GMM gap loss** measures how far the modalities are apart on a sample, and on which "
-        "side. That finds the ruined sounds with an area of {corrupted|auc_gap_audio|gap}.",
+        "side. That finds the ruined sounds with an area of {corrupted|auc_gap_audio|gap}; in a "
+        "network with unimodal losses alone, {corrupted|auc_gap_audio|joint-unimodal}.",
         "Its mixture's posterior finds samples with anything ruined with "
         "{corrupted|auc_posterior|gap}. So it teaches to test a mixture before one believes it: a "
         "mixture also fits data with one kind of samples.",
     ),
     "06_cal_with_aib": (
-        "**CAL with AIB** measures how much a code keeps of its modality, in nats: of the sound "
-        "{imbalanced|divergence_audio|cal}; of the picture {imbalanced|divergence_visual|cal}.",
+        "**CAL with AIB** measures how far a code is from a prior, in nats a dimension, a bound on "
+        "what it keeps of its modality: the sound's {imbalanced|divergence_audio|cal}; the "
+        "picture's {imbalanced|divergence_visual|cal}.",
         "Its confidence needs no label. A low share of it finds the ruined pictures with an area "
         "of {corrupted|auc_confidence_visual|cal}; in a network with unimodal losses alone, "
         "{corrupted|auc_confidence_visual|joint-unimodal}.",
