@@ -142,6 +142,16 @@ def certain(noise):
 
 
 LESSON_1 = {
+    "at joint concat's own rate two networks are as far above it, and their picture's probe": both(
+        above("ensemble, joint's rate", "joint", by=5),
+        above("ensemble, joint's rate", "joint", PICTURE_PROBE, by=15),
+    ),
+    "and at that rate no difference to unimodal losses shows": no_clear_difference(
+        "ensemble, joint's rate", "joint-unimodal"
+    ),
+    "at OGM-GE's rate joint concat is clearly above OGM-GE": above(
+        "joint, OGM-GE's rate", "ogm-ge"
+    ),
     "alone, the picture's encoder is 15 points or more above itself in the joint network": above(
         "ensemble", "joint", PICTURE_PROBE, by=15
     ),
@@ -222,6 +232,9 @@ LESSON_1 = {
 }
 
 LESSON_2 = {
+    "valuation is clearly above joint concat at its own rate and steps": above(
+        "valuation", "joint, same steps and rate", by=4
+    ),
     "a low contribution points at the ruined modality: every AUC is clearly over 0.5": both(
         *(
             each(above, ["joint", "valuation"], 0.5, f"auc_{m}", scenario=scenario)
@@ -355,6 +368,16 @@ LESSON_2 = {
 }
 
 LESSON_3 = {
+    "at the heavier loss's rate boosting is not clearly above it, but above its own base": both(
+        no_clear_difference("boosting, weak loss's rate", "base, weak loss x 3"),
+        above("boosting, weak loss's rate", "boosting-base, weak loss's rate"),
+    ),
+    "and at that rate the heavier loss is where the base is": both(
+        no_clear_difference("base, weak loss x 3", "boosting-base, weak loss's rate"),
+    ),
+    "at the fixed number's rate between it and boosting no difference shows": no_clear_difference(
+        "boosting, fixed number's rate", "fixed number"
+    ),
     "boosting is clearly above joint concat, by five points or more": above(
         "boosting", "joint", by=5
     ),
@@ -638,9 +661,28 @@ LESSON_5 = {
         about("gap, one-sided", "joint-unimodal", points=1),
         no_clear_difference("gap, one-sided", "joint-unimodal"),
     ),
-    "one-sided raises the picture's score and the picture alone, clearly over the base": both(
-        above("gap, one-sided", "joint-unimodal", "score_visual"),
-        above("gap, one-sided", "joint-unimodal", PICTURE),
+    "a trap: at one-sided's rate between it and the full loss no difference shows": both(
+        no_clear_difference("gap, one-sided", "gap, one-sided's rate"),
+        within("gap, one-sided", "gap, one-sided's rate", points=1),
+    ),
+    "over the base at its rate one-sided is clearly above, by less than a point": both(
+        above("gap, one-sided", "gap's base, one-sided's rate"),
+        about("gap, one-sided", "gap's base, one-sided's rate", points=1),
+    ),
+    "over its own base the full loss gains nothing, not even by its mean": both(
+        no_clear_difference("gap", "gap's base"), behind("gap", "gap's base")
+    ),
+    "with permuted posteriors it ends just clearly above that base": both(
+        above("gap, permuted posterior", "gap's base"),
+        about("gap, permuted posterior", "gap's base", points=1),
+    ),
+    "against its own base the gap shrinks, the sound's score falls, the picture's rises": both(
+        below("gap", "gap's base", "gap_mean"),
+        below("gap", "gap's base", "score_audio"),
+        above("gap", "gap's base", "score_visual"),
+    ),
+    "at the full loss's rate the ensemble is clearly behind it": above(
+        "gap", "ensemble, gap's rate"
     ),
     "penalty only and shift only stand at the base": both(
         each(no_clear_difference, ["penalty only", "shift only"], "joint-unimodal"),
@@ -649,14 +691,21 @@ LESSON_5 = {
     "penalty only and shift only hold the sound's score down, clearly, too": each(
         below, ["penalty only", "shift only"], "joint-unimodal", "score_audio"
     ),
-    "the full loss lowers the sound's score, and moves neither picture's nor gap clearly": both(
-        below("gap", "joint-unimodal", "score_audio"),
-        no_clear_difference("gap", "joint-unimodal", "score_visual"),
-        no_clear_difference("gap", "joint-unimodal", "gap_mean"),
-    ),
-    "two networks apart are clearly ahead of the full loss": below("gap", "ensemble"),
+    "two networks apart, at their own best rate, are clearly ahead of it": below("gap", "ensemble"),
     "corrupted: the full loss ends clearly below its base, with a warm-up or without": each(
         below, ["gap", "gap, no warm-up"], "joint-unimodal", **CORRUPTED
+    ),
+    "corrupted: at the same rate and weight the full loss is clearly below its base": below(
+        "gap", "gap's base", **CORRUPTED
+    ),
+    "corrupted: of its parts only the shift is, alone": both(
+        below("shift only", "gap's base", **CORRUPTED),
+        each(
+            no_clear_difference,
+            ["penalty only, gap's weight", "weights only"],
+            "gap's base",
+            **CORRUPTED,
+        ),
     ),
     "corrupted: every arm's mean is below the base's, of the others none clearly": both(
         each(behind, GAP_ARMS, "joint-unimodal", **CORRUPTED),
@@ -674,11 +723,11 @@ LESSON_5 = {
         about("gap, one-sided", "joint-unimodal", points=-1, **CORRUPTED),
         no_clear_difference("gap, one-sided", "joint-unimodal", **CORRUPTED),
     ),
-    "corrupted: with the full loss the picture alone is clearly below the base's": below(
-        "gap", "joint-unimodal", PICTURE, **CORRUPTED
+    "corrupted: with the full loss the picture alone is clearly below the base's": each(
+        below, "gap", ["joint-unimodal", "gap's base"], PICTURE, **CORRUPTED
     ),
-    "imbalanced: on the picture alone no difference shows": no_clear_difference(
-        "gap", "joint-unimodal", PICTURE
+    "imbalanced: on the picture alone no difference shows": each(
+        no_clear_difference, "gap", ["joint-unimodal", "gap's base"], PICTURE
     ),
     "purified ends where purified at random does": both(
         no_clear_difference("purified", "purified at random"),
