@@ -573,6 +573,13 @@ LESSON_4 = {
             for m in ("audio", "visual")
         )
     ),
+    "a head on fresh samples is clearly ahead neither of one on seen ones nor of the sum": both(
+        no_clear_difference("detached", "detached", "fresh_head", against="seen_head"),
+        *(
+            no_clear_difference("detached", "detached", f"{kind}_head", against="fused_heads")
+            for kind in ("fresh", "seen")
+        ),
+    ),
     "without the fusion head the mean is higher, by an interval that just holds 0": both(
         behind("detached", "detached", against="fused_heads"),
         no_clear_difference("detached", "detached", against="fused_heads"),
@@ -841,6 +848,32 @@ LESSON_6 = {
     ),
     "corrupted: in CAL's lost seeds W of the sound ends below one half": where_lost(
         "cal", "contribution_audio", under=0.5, **CORRUPTED
+    ),
+    "corrupted: the clip shortens 0.44 of CAL's steps, hardly any of the unimodal losses'": both(
+        worth("cal, clipped", 0.44, "clipped", **CORRUPTED),
+        every_seed("joint-unimodal, clipped", "clipped", under=0.02, **CORRUPTED),
+    ),
+    "corrupted: half the learning rate keeps all seeds, too, with a lower mean": both(
+        *(
+            seeds_lost(f"{row}, half the rate", 0, **CORRUPTED)
+            for row in ("cal", "both uniform", "bottlenecks")
+        ),
+        behind("cal, half the rate", "cal, clipped", **CORRUPTED),
+        no_clear_difference("cal, half the rate", "cal, clipped", **CORRUPTED),
+    ),
+    "corrupted: clipped, at its rate and weight, unimodal losses do as well as CAL": (
+        no_clear_difference("cal, clipped", "joint-unimodal, CAL's options, clipped", **CORRUPTED)
+    ),
+    "over unimodal losses at its own rate and weight it gains nothing that we see": both(
+        no_clear_difference("cal", "joint-unimodal, CAL's options"),
+        behind("cal", "joint-unimodal, CAL's options"),
+    ),
+    "at T = 1/20 W ends at 0.81; swapped and inverse have the higher means, not clearly": both(
+        worth("cal, uneven", 0.81, "contribution_audio"),
+        behind("cal, uneven", "cal, swapped, uneven"),
+        no_clear_difference("cal, uneven", "cal, swapped, uneven"),
+        behind("acceleration only, uneven", "inverse acceleration, uneven"),
+        no_clear_difference("acceleration only, uneven", "inverse acceleration, uneven"),
     ),
     "corrupted: clipped, all arms keep all five seeds": both(
         *(seeds_lost(row, 0, under=0.6, **CORRUPTED) for row in CLIPPED)
