@@ -1144,9 +1144,9 @@ LESSON_7 = {
     "corrupted: a clipped gradient mends CAL and its control": both(
         *(every_seed(f"{x}, clipped", over=0.75, **CORRUPTED) for x in ("cal", "both uniform"))
     ),
-    "corrupted: of the four best rows three have a clipped gradient": best_of_all(
+    "corrupted: of the five best rows four have a clipped gradient": best_of_all(
         ["valuation, mean filler", "bottlenecks, clipped", "joint-unimodal, clipped"]
-        + ["both uniform, clipped"],
+        + ["joint-unimodal, CAL's options, clipped", "both uniform, clipped"],
         **CORRUPTED,
     ),
     "corrupted: more updates do not help unimodal losses; three times the epochs harm": both(
