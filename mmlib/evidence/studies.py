@@ -93,7 +93,7 @@ _NOISY = ("modality-dropout", "trained with noise")  # combinations' controls on
 _COMBINED = tuple(row for row in _ROWS["combinations"] if row not in _NOISY)
 _MATCHED = ("joint-unimodal, CAL's options", "bottlenecks, no more")  # CAL's, under noise
 KEPT = (*_METHODS, "both uniform", *_NOISY)  # in assets/weights
-BENCH = {  # method -> its cheapest control
+BENCH = {  # method -> its control
     row: None if row in _REFERENCES else ARMS[row].against
     for row in (*_METHODS, "valuation + unimodal losses")
 }

@@ -284,3 +284,33 @@ def test_a_killed_making_anew_leaves_no_old_row_of_the_table(small, monkeypatch)
     assert set(trained) == {
         ("corrupted", m, s) for m in ("ensemble", "joint-late") for s in range(2)
     }
+
+
+@pytest.mark.parametrize("how", ["--voices", "MMLIB_VOICES"])
+def test_a_folder_of_voices_makes_both_worlds(how, small, tmp_path, monkeypatch):
+    folder, trained = small
+    grid, tables = {"joint": {"lr": [0.2]}}, {"baselines": {"imbalanced": ("joint",)}}
+    study = studies.Study("human-voices", grid, tables, [7])
+    monkeypatch.setitem(studies.STUDIES, studies.HUMAN, study)
+    monkeypatch.setattr("mmlib.data.reading.voices.human_digits", lambda root: None)
+    monkeypatch.setattr("mmlib.__main__.usable_cores", lambda: 1)
+    words = ["--out", str(folder)]
+    if how == "--voices":
+        words += [how, str(tmp_path)]
+    else:
+        monkeypatch.setenv(how, str(tmp_path))
+    assert main(["tuning", *words]) == 0
+    assert trained == [("imbalanced", "joint", 7)]  # the other world's are there
+    assert main(["results", *words]) == 0
+    assert len(pd.read_csv(folder / "human-voices/baselines.csv")) == 5
+    assert (folder / "baselines.csv").exists()
+    assert {path.name for path in folder.glob("human-voices/*.csv")} == {
+        "tuning.csv",
+        "baselines.csv",
+    }
+
+
+def test_a_folder_without_voices_is_one_sentence(small, capsys):
+    folder, trained = small
+    assert main(["results", "--out", str(folder), "--voices", str(folder)]) == 2
+    assert "expected what `git clone" in capsys.readouterr().err and not trained
