@@ -672,9 +672,15 @@ LESSON_5 = {
         no_clear_difference("gap, one-sided", "gap, one-sided's rate"),
         within("gap, one-sided", "gap, one-sided's rate", points=1),
     ),
-    "over the base at its rate one-sided is clearly above, by less than a point": both(
-        above("gap, one-sided", "gap's base, one-sided's rate"),
-        about("gap, one-sided", "gap's base, one-sided's rate", points=1),
+    "over the base at that rate both are clearly above, by less than a point": both(
+        each(above, ["gap, one-sided", "gap, one-sided's rate"], "gap's base, one-sided's rate"),
+        each(
+            mean_between,
+            ["gap, one-sided", "gap, one-sided's rate"],
+            "gap's base, one-sided's rate",
+            low=0.4,
+            high=1,
+        ),
     ),
     "over its own base the full loss gains nothing, not even by its mean": both(
         no_clear_difference("gap", "gap's base"), behind("gap", "gap's base")

@@ -37,13 +37,13 @@ SITUATIONS = (
             "sees both modalities.",
         ),
         (
-            "Not before you have looked whether joint training leaves a modality behind. The "
+            "First look whether joint training leaves a modality behind at all. The "
             "picture's probe in *joint concat*, against that in a network of its own: "
             "{imbalanced|probe_visual|joint over ensemble}.",
             "Is it still worth it where both modalities learn alike (*balanced*)? *Joint + "
             "unimodal losses* against *joint concat*: {balanced|fused|joint-unimodal over joint}.",
-            "In these data each modality alone can tell every class. A class that shows only in "
-            "both together is nothing that added logits can find; no table here has one.",
+            "In these data each modality alone can tell every class. Added logits cannot find a class "
+            "that shows only in both together; no table here has one.",
         ),
         (
             "Is it the values of the samples that count? *Valuation + unimodal losses* against as "
@@ -90,9 +90,9 @@ SITUATIONS = (
         ),
         (
             "If you know the noise, train with it. *Joint + unimodal losses* trained with noise "
-            "against those without: {imbalanced|noisy|trained with noise over joint-unimodal}. It "
-            "costs accuracy on clean data: {imbalanced|fused|trained with noise over "
-            "joint-unimodal}.",
+            "against those without: {imbalanced|noisy|trained with noise over joint-unimodal}. On "
+            "clean data that costs; the same against the same: {imbalanced|fused|trained with "
+            "noise over joint-unimodal}.",
             "Does modality dropout help? Against *joint + unimodal losses*: "
             "{imbalanced|noisy|modality-dropout over joint-unimodal}.",
         ),
@@ -122,18 +122,19 @@ WORTH = {  # lesson -> what its method is still worth knowing for
         "a low value finds the ruined sounds with an area under the ROC curve of "
         "{corrupted|auc_audio|valuation}; 50 % is chance.",
         "A network with unimodal losses can be valued, too: {corrupted|auc_audio|joint-unimodal}; "
-        "and that the sound alone is wrong says as much: {corrupted|auc_wrong_audio|valuation}.",
+        "that the sound alone is wrong finds them with {corrupted|auc_wrong_audio|valuation}.",
     ),
     "03_boosting": (
-        "**Sustained boosting** shows how far more classifiers bring a weak modality. The picture "
+        "**Sustained boosting** shows what more classifiers do for a weak modality. The picture "
         "alone, against the same losses with one classifier: "
         "{imbalanced|visual|boosting over boosting-base}.",
     ),
     "04_detached_learning": (
         "**Detached learning** finds *effective dimensions*. Of the sound's 64 features, "
-        "{imbalanced|taught_audio|detached} are taught by the picture, which tells the classes "
-        "apart better there. So you see where the weak modality is ahead; what the pull brings, "
-        "as many random dimensions bring, too.",
+        "{imbalanced|taught_audio|detached} are taught by the picture: dimensions that stand out "
+        "among the picture's own and not among the sound's. That is relative; its lesson finds the "
+        "picture ahead in few of them. What the pull brings the sound, as many random dimensions "
+        "bring as well.",
         "The certainty of the picture's own head finds the ruined pictures without a label, with "
         "an area of {corrupted|auc_certainty_visual|detached}; in a network with unimodal losses a "
         "low share of the confidence does, with {corrupted|auc_confidence_visual|joint-unimodal}.",

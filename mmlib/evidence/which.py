@@ -35,10 +35,11 @@ _HEAD = """
 **Which method should I try first, what does it cost, and when not?**
 
 Begin with *joint training with unimodal losses*; where you need no layer that sees both modalities,
-*two networks, logits added* do as well. Where training data are ruined, clip the gradient, too.
-Where you know the noise of the test, train with it, at a price on clean data. None of the five
-methods is clearly above unimodal losses in any situation of this page, and what a combination gains
-over them, its control with random copies gains as well.
+*two networks, logits added* do as well. Where training data are ruined, a clipped gradient may
+help. Where you know the noise of the test, train with it, at a price on clean data. None of the
+five methods (valuation, boosting, detached learning, gap loss, CAL) is clearly above unimodal
+losses in any situation of this page; and where valuation adds to them on clean data, copies of
+random samples show no clear difference.
 
 Here is what the tables say. They were made with small networks, two modalities and few seeds: "no
 clear difference" is no proof that there is none, and the intervals show how large one may be. On
@@ -47,9 +48,8 @@ is far below.
 
 Means are over five seeds on the test split, in per cent. *Over* is a mean difference of paired
 seeds in points, with its 95 % interval. It is *clearly* above or below, and bold in a table, where
-the interval does not contain 0. Rows stand in the order of that
-difference, a mean of both worlds, best first.
-*Time* is that of training, over joint concat's. A row's name leads to the page that bears it, with
+the interval does not contain 0. Rows stand in the order of that difference, a mean of both worlds,
+best first. *Time* is that of training, over joint concat's. A row's name leads to the page that bears it, with
 its definition and its command. Other pages: [all tables, and how time was measured](README.md).
 """
 _MEASURES = """
@@ -121,7 +121,7 @@ def _costs(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
         return ""
     said = {row: f"{costs[row]:.1f}x for {link(s.scenario, row, s.column)}" for row in held}
     simple = [row for row in (REFERENCE, OTHER) if row in held]
-    dearest = max(held, key=costs.get)
+    dearest = max((row for row in held if row != "joint"), key=costs.get)
     most = "" if dearest in simple else f"; the most is {said[dearest]}"
     return f"Time, over joint concat's: {', '.join(map(said.get, simple))}{most}."
 
