@@ -42,8 +42,8 @@ SITUATIONS = (
             "{imbalanced|probe_visual|joint over ensemble}.",
             "Is it still worth it where both modalities learn alike (*balanced*)? *Joint + "
             "unimodal losses* against *joint concat*: {balanced|fused|joint-unimodal over joint}.",
-            "In these data each modality alone can tell every class. Added logits cannot find a class "
-            "that shows only in both together; no table here has one.",
+            "In these data each modality alone can tell every class. Added logits cannot find a "
+            "class that shows only in both together; no table here has one.",
         ),
         (
             "Is it the values of the samples that count? *Valuation + unimodal losses* against as "
