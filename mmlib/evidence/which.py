@@ -50,7 +50,8 @@ Means are over five seeds on the test split, in per cent. *Over* is a mean diffe
 seeds in points, with its 95 % interval. It is *clearly* above or below, and bold in a table, where
 the interval does not contain 0. Rows stand in the order of that difference, a mean of both worlds,
 best first. *Time* is that of training, over joint concat's. A row's name leads to the page that
-bears it, with its definition and its command. Other pages: [all tables, and how time was measured](README.md).
+bears it, with its definition and its command. Other pages: [all tables, and how time was
+measured](README.md).
 """
 _MEASURES = """
 Most of this can be measured in a network with unimodal losses, too, and often as well. So none of
