@@ -107,10 +107,11 @@ def test_tables_are_made_with_as_many_processes_as_there_are_usable_cores(monkey
     seen = []
     monkeypatch.setattr("mmlib.__main__.usable_cores", lambda: 7)
     monkeypatch.setattr(
-        "mmlib.evidence.tables.write_tables", lambda out, processes: seen.append(processes)
+        "mmlib.evidence.tables.write_tables",
+        lambda out, processes, voices: seen.append((processes, voices)),
     )
     assert main(["results", "--out", str(tmp_path)]) == 0
-    assert seen == [7]
+    assert seen == [(7, None)]
 
 
 def test_pick_device():
