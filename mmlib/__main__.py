@@ -116,7 +116,8 @@ def parser() -> argparse.ArgumentParser:
     place = "folder of the tables, assets/results by default; results writes to the folders "
     place += "evidence, figures and weights beside it, and a table into the README.md above these"
     human = "the Free Spoken Digit Dataset: also make the tables of human voices, in the folder "
-    human += "human-voices of --out; by default what MMLIB_VOICES says, if it is set"
+    human += "human-voices of --out; by default what MMLIB_VOICES says, if it is set (with --arm: "
+    human += "the row is of human voices, and the flag alone counts)"
     for name, what in (("tuning", "the table of tried options"), ("results", "all other tables")):
         tables = commands.add_parser(name, help=f"make {what} of assets/results")
         tables.add_argument("--out", type=folder, default=Path("assets/results"), help=place)
@@ -175,22 +176,22 @@ def run(arguments: argparse.Namespace) -> int:
         from mmlib.evidence.tables import write_tuning
 
         with taken(arguments.out, "making of tables"):
-            for voices in worlds_of(arguments):
-                write_tuning(arguments.out, processes=usable_cores(), voices=voices)
+            voices = voices_of(arguments)
+            write_tuning(arguments.out, processes=usable_cores(), voices=voices)
     else:
         return results(arguments)
     return 0
 
 
-def worlds_of(arguments: argparse.Namespace) -> list[Path | None]:
-    """Which tables to make: those of synthetic voices, and with a folder of human ones, theirs."""
+def voices_of(arguments: argparse.Namespace) -> Path | None:
+    """The folder of human voices whose tables are asked for, too; all recordings are in it."""
     human = arguments.voices or os.environ.get("MMLIB_VOICES")
     if not human:
-        return [None]
+        return None
     from mmlib.data.reading.voices import human_digits
 
-    human_digits(Path(human).resolve())  # it looks whether all recordings are there
-    return [None, Path(human).resolve()]
+    human_digits(Path(human).resolve())
+    return Path(human).resolve()
 
 
 def results(arguments: argparse.Namespace) -> int:
@@ -202,6 +203,8 @@ def results(arguments: argparse.Namespace) -> int:
         raise ValueError("--anew drops rows; say of which tables with --tables")
     if (arguments.arm is not None) + bool(arguments.tables) + arguments.pages > 1:
         raise ValueError("--arm, --tables and --pages are three things to do; give one of them")
+    if arguments.pages and arguments.voices:
+        raise ValueError("--pages trains nothing; leave out --voices")
     if not arguments.out.is_dir():
         raise NotADirectoryError(f"--out is {arguments.out}; give the folder that holds the tables")
     if arguments.arm is not None:
@@ -217,8 +220,8 @@ def results(arguments: argparse.Namespace) -> int:
             write_pages(arguments.out)
         else:
             only = {"only": arguments.tables, "anew": arguments.anew} if arguments.tables else {}
-            for voices in worlds_of(arguments):
-                write_tables(arguments.out, processes=usable_cores(), voices=voices, **only)
+            voices = voices_of(arguments)
+            write_tables(arguments.out, processes=usable_cores(), voices=voices, **only)
     return 0
 
 

@@ -1250,6 +1250,7 @@ README = {
 VOICES = {"world": HUMAN}
 STRANGERS_KNOWN = VOICES | {"scenario": KNOWN}
 BOTH_WORLDS = ({}, VOICES, CORRUPTED, CORRUPTED | VOICES)
+BENCH_LAST = "valuation + unimodal losses"
 FIVE = ["valuation", "boosting", "detached", "gap", "cal"]
 TWO_WORLDS = {
     "the picture's probe is about 22 points lower beside a sound, with human voices 21": both(
@@ -1323,6 +1324,14 @@ TWO_WORLDS = {
                 "valuation + unimodal losses", "random copies + unimodal losses", **w
             )
             for w in ({}, VOICES)
+        ),
+    ),
+    "figure, human voices: 11 to 15 points above joint concat, the controls 8 to 15": both(
+        each(mean_between, [*FIVE, BENCH_LAST], "joint", low=11, high=15.5, **VOICES),
+        *(
+            mean_between(control, "joint", low=7.9, high=15.5, **VOICES)
+            for method, control in BENCH.items()
+            if control and method != "ogm-ge"
         ),
     ),
     "joint concat has 68 % among strangers, 95 % among speakers that it knows": both(

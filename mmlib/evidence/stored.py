@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmlib.devices import usable_cores
+from mmlib.evidence.studies import HUMAN, STUDIES
 from mmlib.files import write_text
 
 KEY = ["scenario", "method", "epochs", "options", "seed"]
@@ -61,12 +62,19 @@ def damaged(path: Path, fault: str) -> ValueError:
     """The error that says what is wrong with a file of a table, and how to get a whole one."""
     again = f"delete it and run `{_command(path)}`"
     if path.suffix == ".json":  # it is written with its table
-        again = f"make its table again: `python -m mmlib results --tables {path.stem} --anew`"
+        voices = " --voices FOLDER" if _is_human(path) else ""
+        made = f"python -m mmlib results --tables {path.stem} --anew{voices}"
+        again = f"make its table again: `{made}`"
     return ValueError(f"{path} {fault}; restore it from git, or {again}")
 
 
+def _is_human(path: Path) -> bool:
+    return path.parent.name == STUDIES[HUMAN].place
+
+
 def _command(path: Path) -> str:
-    return "make tuning" if path.stem == "tuning" else "make results"
+    voices = "MMLIB_VOICES=FOLDER " if _is_human(path) else ""
+    return voices + ("make tuning" if path.stem == "tuning" else "make results")
 
 
 def _text(path: Path) -> str:

@@ -22,7 +22,7 @@ from mmlib.evidence.costs import write_costs
 from mmlib.evidence.pages import write_pages
 from mmlib.evidence.runs import run, weights_path
 from mmlib.evidence.stored import KEY, key_of, read_table, write_table
-from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC, TABLES
+from mmlib.evidence.studies import EPOCHS, HUMAN, KEPT, SEEDS, STUDIES, SYNTHETIC, TABLES, Study
 from mmlib.evidence.wanted import chosen_options, table_rows, tuning_rows
 from mmlib.evidence.worlds import read_worlds
 
@@ -30,14 +30,20 @@ from mmlib.evidence.worlds import read_worlds
 def write_tuning(
     folder: Path, epochs: int = EPOCHS, processes: int = 1, voices: Path | None = None
 ) -> None:
-    """Make or complete `tuning.csv` in `folder`: every point of a world's grid, on validation.
+    """Make or complete `tuning.csv` in `folder`: every point of the grid, on validation.
 
-    With `voices`, the folder of human ones, it is the human world's grid, and its own folder in
-    `folder`. With `processes` above 1 whole runs stand side by side, one thread each.
+    With `voices`, the folder of human ones, also that of their world, in its own folder there. With
+    `processes` above 1 whole runs stand side by side, one thread each.
     """
-    study = STUDIES[HUMAN if voices else SYNTHETIC]
-    wanted = {"tuning": tuning_rows(study, epochs)}
-    _complete(folder / study.place, wanted, processes, voices=voices)
+    for study, own_voices in _worlds(voices):
+        wanted = {"tuning": tuning_rows(study, epochs)}
+        _complete(folder / study.place, wanted, processes, voices=own_voices)
+
+
+def _worlds(voices: Path | None) -> list[tuple[Study, Path | None]]:
+    """The studies that are asked for, each with its folder of voices."""
+    human = [(STUDIES[HUMAN], voices)] if voices else []
+    return [(STUDIES[SYNTHETIC], None), *human]
 
 
 def write_tables(
@@ -49,9 +55,9 @@ def write_tables(
     anew: bool = False,
     voices: Path | None = None,
 ) -> None:
-    """Make or complete the tables of a world (test) in `folder` with the options of its
-    `tuning.csv`; what training costs (see `costs.write_costs`, once, for synthetic voices); the
-    pictures drawn from them, the README's table of all methods and the evidence pages.
+    """Make or complete the tables (test) in `folder` with the options of its `tuning.csv`, with
+    `voices` those of human ones, too; then what training costs (`costs.write_costs`), the pictures
+    drawn from the tables, the README's table of all methods and the evidence pages.
 
     `processes` and `voices` as in `write_tuning`. With `only` just the tables of those names; what
     they share with others goes there as well. With `anew` their rows are dropped first, wherever
@@ -59,18 +65,19 @@ def write_tables(
     without a `tuning.csv`, `ValueError` for one that lacks a method, for a table that does not
     exist, and as in `read_table`.
     """
-    study = STUDIES[HUMAN if voices else SYNTHETIC]
-    for name in only or ():
-        one_of("table", name, tuple(study.tables))
-    place = folder / study.place
-    wanted = table_rows(study, chosen_options(place, study), seeds, epochs)
-    if lacking := _complete(place, wanted, processes, only, anew, voices):
-        print(f"figures, README and pages wait for {', '.join(lacking)}")
+    lacking = []
+    for study, own_voices in _worlds(voices):
+        for name in only or ():
+            one_of("table", name, tuple(study.tables))
+        place = folder / study.place
+        wanted = table_rows(study, chosen_options(place, study), seeds, epochs)
+        lacking += _complete(place, wanted, processes, only, anew, own_voices)
+    if lacking:
+        print(f"figures, README and pages wait for {', '.join(dict.fromkeys(lacking))}")
         return
-    if set(TABLES) <= set(study.tables):
+    if set(TABLES) <= set(STUDIES[SYNTHETIC].tables):
         read_worlds(folder)  # it looks whether all columns are there, before what takes time
-        if not voices:
-            write_costs(folder)
+        write_costs(folder)
         write_pages(folder)
         write_bench(folder)
     draw_phenomenon(folder)

@@ -54,6 +54,7 @@ def test_what_the_tables_do_not_hold_is_told_in_a_sentence(words, sentence, caps
     [
         (["--seed", "0"], "--seed, --scenario and --table are of one row; name it with --arm"),
         (["--anew"], "--anew drops rows; say of which tables with --tables"),
+        (["--pages", "--voices", "here"], "--pages trains nothing; leave out --voices"),
     ],
 )
 def test_flags_that_need_another_one(words, sentence, capsys, tmp_path):

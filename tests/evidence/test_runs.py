@@ -310,6 +310,29 @@ def test_a_folder_of_voices_makes_both_worlds(how, small, tmp_path, monkeypatch)
     }
 
 
+def test_a_killed_making_of_the_second_world_goes_on(small, monkeypatch):
+    """Though the first world is complete, nothing is drawn before the second one is, too."""
+    folder, trained = small
+    grid, tables = {"joint": {"lr": [0.2]}}, {"baselines": {"imbalanced": ("joint",)}}
+    study = studies.Study("human-voices", grid, tables, [7])
+    monkeypatch.setitem(studies.STUDIES, studies.HUMAN, study)
+    results.write_tuning(folder, voices=folder)
+    drawn, run = [], results.run
+    monkeypatch.setattr(results, "draw_phenomenon", drawn.append)
+
+    def killed(*job):
+        if job[-1] and len(trained) > 14:
+            raise KeyboardInterrupt
+        return run(*job)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(results, "run", killed)
+        results.write_tables(folder, seeds=range(5), voices=folder)
+    assert not drawn
+    results.write_tables(folder, seeds=range(5), voices=folder)
+    assert drawn == [folder] and len(pd.read_csv(folder / "human-voices/baselines.csv")) == 5
+
+
 def test_a_folder_without_voices_is_one_sentence(small, capsys):
     folder, trained = small
     assert main(["results", "--out", str(folder), "--voices", str(folder)]) == 2

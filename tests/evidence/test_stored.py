@@ -158,6 +158,7 @@ def test_another_world_needs_all_seeds_of_what_it_holds(folder, capsys):
     assert (
         f"mmlib: {other / 'gap.csv'} lacks 3 rows, such as 'gap' on imbalanced at seed 2" in found
     )
+    assert "run `MMLIB_VOICES=FOLDER make results` to complete it" in found
 
 
 def test_the_tuning_alone_makes_no_pages(folder, capsys):
