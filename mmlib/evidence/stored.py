@@ -50,7 +50,7 @@ def read_table(path: Path, needed: Iterable[str] = ("fused",)) -> pd.DataFrame:
 def read_columns(path: Path, needed: list[str]) -> pd.DataFrame:
     """The table `path` with these columns, whatever their cells hold; errors as in `read_table`."""
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; run `{_command(path)}` first")
+        raise FileNotFoundError(f"{path} is missing; run `{command_for(path)}` first")
     text = _text(path)
     if fault := _fault_of_lines(text, needed):
         raise damaged(path, fault)
@@ -60,7 +60,7 @@ def read_columns(path: Path, needed: list[str]) -> pd.DataFrame:
 
 def damaged(path: Path, fault: str) -> ValueError:
     """The error that says what is wrong with a file of a table, and how to get a whole one."""
-    again = f"delete it and run `{_command(path)}`"
+    again = f"delete it and run `{command_for(path)}`"
     if path.suffix == ".json":  # it is written with its table
         voices = " --voices FOLDER" if _is_human(path) else ""
         made = f"python -m mmlib results --tables {path.stem} --anew{voices}"
@@ -72,7 +72,8 @@ def _is_human(path: Path) -> bool:
     return path.parent.name == STUDIES[HUMAN].place
 
 
-def _command(path: Path) -> str:
+def command_for(path: Path) -> str:
+    """What completes a table."""
     voices = "MMLIB_VOICES=FOLDER " if _is_human(path) else ""
     return voices + ("make tuning" if path.stem == "tuning" else "make results")
 
@@ -154,7 +155,7 @@ def require_rows(path: Path, table: pd.DataFrame, wanted: Iterable[tuple]) -> No
         scenario, method, epochs, options, seed = lacking[0]
         example = f"{method!r} on {scenario} at seed {seed} with {options} and {epochs} epochs"
         rows = f"{len(lacking)} rows, such as" if len(lacking) > 1 else "a row:"
-        raise ValueError(f"{path} lacks {rows} {example}; run `{_command(path)}` to complete it")
+        raise ValueError(f"{path} lacks {rows} {example}; run `{command_for(path)}` to complete it")
 
 
 def with_all_seeds(table: pd.DataFrame, seeds: Iterable[int]) -> list[tuple]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmlib.evidence.arms import ARMS
-from mmlib.evidence.stored import read_table
+from mmlib.evidence.stored import command_for, read_table
 from mmlib.evidence.studies import TUNED_ON, Study
 
 
@@ -49,7 +49,9 @@ def chosen_options(folder: Path, study: Study) -> dict[str, dict]:
     path = folder / "tuning.csv"
     chosen = choose(read_table(path))
     if missing := [method for method in study.grid if method not in chosen]:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; run `make tuning` to complete it")
+        raise ValueError(
+            f"{path} lacks {', '.join(missing)}; run `{command_for(path)}` to complete it"
+        )
     return chosen
 
 
