@@ -7,32 +7,87 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmlib.exercises.checking import agrees, call, compare, exercise, has_keys, small_batch
+from mmlib.exercises.checking import (
+    agrees,
+    call,
+    compare,
+    exercise,
+    has_keys,
+    has_shape,
+    small_batch,
+)
 from mmlib.methods.valuation import shapley_values
 
 
-@exercise("Exercise 1, contributions from three bits")
+@exercise("Your turn, the contribution")
+def check_contribution(answer: Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]) -> None:
+    """Lesson 2: `answer(u)` is `(phi_a, phi_v)`, `(N,)` each, of a game of two players.
+
+    `u` holds the pay-offs of nobody `""`, `"a"`, `"v"` and `"av"`, `(N,)` each.
+    """
+    u = {"": torch.zeros(3), "a": torch.tensor([1.0, 1.0, 3.0])}
+    u |= {"v": torch.tensor([1.0, 0.0, 5.0]), "av": torch.tensor([2.0, 2.0, 4.0])}
+    given = call(answer, u)
+    assert isinstance(given, tuple | list) and len(given) == 2, "give two tensors, (phi_a, phi_v)"
+    for i, (m, other) in enumerate((("a", "v"), ("v", "a"))):
+        first, second = u[m] - u[""], u["av"] - u[other]
+        mistakes = {
+            "halve the sum: it is a mean over two orders": first + second,
+            "this is what it adds as the first to enter; what as the second?": (first, first / 2),
+            "this is what it adds as the second to enter; what as the first?": (second, second / 2),
+            "the two are exchanged": (u[other] - u[""] + u["av"] - u[m]) / 2,
+            "u(av) less its own pay is what the *other* adds": (first + u["av"] - u[m]) / 2,
+            f"for u = { {k: x.tolist() for k, x in u.items()} } it should be "
+            f"{((first + second) / 2).tolist()}, not {_listed(given[i])}": ...,
+        }
+        compare(given[i], (first + second) / 2, {f"phi_{m}: {k}": x for k, x in mistakes.items()})
+
+
+def _listed(given) -> object:
+    return given.tolist() if isinstance(given, Tensor) else given
+
+
+@exercise("Your turn, contributions from three bits")
 def check_phi_from_bits(answer: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
-    """Lesson 2: `answer(c_a, c_v, c)` is `(phi_a, phi_v)`, `(N,)` each."""
-    c, c_a, c_v = torch.cartesian_prod(*[torch.tensor([0, 1])] * 3).T
-    given = call(answer, c_a, c_v, c)
+    """Lesson 2: `answer(right_a, right_v, right_av)` is `(phi_a, phi_v)`, `(N,)` each."""
+    both, sound, picture = torch.cartesian_prod(*[torch.tensor([0, 1])] * 3).T
+    given = call(answer, sound, picture, both)
     assert isinstance(given, tuple | list) and len(given) == 2, "give two tensors, (phi_a, phi_v)"
     phi_a, phi_v = (torch.as_tensor(x).double() for x in given)
     shapes = phi_a.shape, phi_v.shape
-    assert shapes == (c.shape,) * 2, "shapes {} and {}; give one number a sample".format(*shapes)
-    hint = "they must add up to u(av) = 2 c in every row: both right pays 2"
-    assert agrees(phi_a + phi_v, 2 * c), hint
+    assert shapes == (both.shape,) * 2, "shapes {} and {}; give one number a sample".format(*shapes)
+    hint = "they must add up to u(av) = 2 right_av in every row: both right pays 2"
+    assert agrees(phi_a + phi_v, 2 * both), hint
     mistakes = {
-        "the two are exchanged: what the sound gets right counts for the sound": c_v - c_a,
-        "the difference is twice too large: halve c_a - c_v in each": 2 * (c_a - c_v),
-        "the sum is right; the difference must be c_a - c_v in every row": ...,
+        "the two are exchanged: what the sound gets right counts for the sound": picture - sound,
+        "the difference is twice too large: halve right_a - right_v in each": 2 * (sound - picture),
+        "the sum is right; the difference must be right_a - right_v in every row": ...,
     }
-    compare(phi_a - phi_v, c_a - c_v, mistakes)
+    compare(phi_a - phi_v, sound - picture, mistakes)
 
 
-@exercise("Exercise 2, Shapley values by coalitions")
+@exercise("Your turn, how many copies")
+def check_copies(answer: Callable[[Tensor], Tensor]) -> None:
+    """Lesson 2: `answer(phi)` is how often each sample is copied, `(N,)`, whole numbers."""
+    phi = torch.tensor([1.5, 1.0, 0.5, 0.0, -0.5, 0.5])
+    given = call(answer, phi, unchanged="phi is another one afterwards; leave it as it is")
+    given = has_shape(given, phi.shape, "shape {}; give one number a sample, (6,)")
+    mistakes = {
+        "above 1 there is nothing to copy: 0, not a negative number": 2 * (1 - phi),
+        "a copy for each half that is missing to 1: twice the difference": (1 - phi).clamp(min=0),
+        "the condition is phi < 1, not phi > 1": 2 * (phi - 1).clamp(min=0),
+        "turned round: the lower the contribution, the more copies": 2 * phi.clamp(min=0),
+        "1 is a fair share: a sample with phi = 1 is not copied": 3 - 2 * phi,
+        f"for phi = {phi.tolist()} it should be [0, 0, 1, 2, 3, 1], not {given.tolist()}": ...,
+    }
+    compare(given, 2 * (1 - phi).clamp(min=0), mistakes)
+    kind = f"{given.dtype} cannot count copies: `repeat_interleave` wants integers (`.long()`)"
+    assert not (given.dtype.is_floating_point or given.dtype == torch.bool), kind
+
+
+@exercise("Exercise 1, Shapley values of any number of modalities")
 def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) -> None:
-    """Lesson 2: `answer(v)` is the Shapley value of each player of a game of any size."""
+    """Lesson 2: `answer(u)` is the Shapley value of each player of a game of any size."""
     for players in ("av", "avt", "abcd"):
         random = np.random.default_rng(len(players))
         sets = [frozenset(c) for k in range(len(players) + 1) for c in combinations(players, k)]
@@ -48,13 +103,13 @@ def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) 
             "this is what each adds when it comes last; average over all C": last,
             "the sum is right, the shares are not: C must not hold m": ... if adds_up else (),
             f"with {len(players)} players the values add up to {numbers.sum():.3f}, not to u of "
-            f"all, {v[grand]:.3f}: check the weight |C|! (n - |C| - 1)! / n!, and that C runs "
+            f"all, {v[grand]:.3f}: check the weight |C|! (M - |C| - 1)! / M!, and that C runs "
             "over all sets without m, the empty one too": ...,
         }
         compare(numbers, torch.cat([wanted[m] for m in players]), mistakes)
 
 
-@exercise("Exercise 3, a plan for three modalities")
+@exercise("Your turn, the plan of an epoch")
 def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
     """Lesson 2: `answer(counts)` is `(index, keep)`: originals, then copies that keep one."""
     counts = {
@@ -81,7 +136,7 @@ def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
         compare(given, right, mistakes)
 
 
-@exercise("Exercise 4, the area under the curve")
+@exercise("Exercise 2, the area under the curve")
 def check_auc(answer: Callable[[Tensor, Tensor], float]) -> None:
     """Lesson 2: `answer(score, positive)` is the AUC, ties counted half."""
     score = torch.tensor([0.5, 1.0, 0.5, 0.0, 1.5, 0.5, 1.0, -0.5])
@@ -100,9 +155,9 @@ def check_auc(answer: Callable[[Tensor, Tensor], float]) -> None:
     compare(given, wanted, mistakes)
 
 
-@exercise("Exercise 5, contributions by probability")
+@exercise("Exercise 3, contributions by probability")
 def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]) -> None:
-    """Lesson 2: `answer(logits, target)` is phi of the pay-off `|C| p_y(C)`, a dict."""
+    """Lesson 2: `answer(logits, target)` is phi of the pay-off `|C| s_C`, a dict."""
     logits, target = small_batch()
     z = logits["fused"]
     p = {m: z.softmax(1).gather(1, target[:, None]).squeeze(1) for m, z in logits.items()}
@@ -114,9 +169,9 @@ def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]
         "the probability of the target, not the largest": 2 * z.softmax(1).max(1).values,
         "the softmax runs over the classes, dim=1": 2 * z.softmax(0)[range(6), target],
         "these are the bits; pay by probability": 2 * (z.argmax(1) == target).double(),
-        "they must add up to u(av) = 2 p_y of the fused logits": ...,
+        "they must add up to u(av) = 2 s_av, the score of the fused logits": ...,
     }
     compare(given["audio"] + given["visual"], 2 * p["fused"], mistakes)
     phi_a = p["fused"] + (p["audio"] - p["visual"]) / 2
-    hint = "the difference must be p_y of the sound minus p_y of the picture"
+    hint = "the difference must be s_a - s_v"
     assert agrees(given["audio"], phi_a), hint

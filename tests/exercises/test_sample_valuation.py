@@ -9,6 +9,8 @@ from answers import (  # noqa: F401
 )
 from mmlib.exercises import (
     check_auc,
+    check_contribution,
+    check_copies,
     check_phi_from_bits,
     check_plan_copies,
     check_shapley,
@@ -47,7 +49,17 @@ def soft_contributions(logits, target, paid=2):
     return {"audio": paid / 2 * p["fused"] + half, "visual": paid / 2 * p["fused"] - half}
 
 
+def contribution(u, half=2):
+    return tuple((u[m] - u[""] + u["av"] - u[n]) / half for m, n in ("av", "va"))
+
+
+def copies(phi):
+    return (2 - (2 * phi).long()).clamp(min=0)
+
+
 RIGHT = {
+    check_contribution: contribution,
+    check_copies: copies,
     check_phi_from_bits: phi_from_bits,
     check_shapley: shapley,
     check_plan_copies: plan_copies,
@@ -56,6 +68,23 @@ RIGHT = {
 }
 
 WRONG = [
+    (check_contribution, lambda u: contribution(u, half=1), "phi_a: halve the sum"),
+    (check_contribution, lambda u: (u["a"], u["v"]), "as the first to enter"),
+    (check_contribution, lambda u: (u["av"] - u["v"], u["av"] - u["a"]), "as the second to enter"),
+    (check_contribution, lambda u: contribution(u)[::-1], "exchanged"),
+    (check_contribution, lambda u: (contribution(u)[0],) * 2, "phi_v: the two are exchanged"),
+    (check_contribution, lambda u: (u["av"], u["av"]), "it should be"),
+    (check_contribution, lambda u: contribution(u)[0], "two tensors"),
+    (check_contribution, lambda u: (u["audio"], u["visual"]), "stops with KeyError"),
+    (check_copies, lambda phi: (2 * (1 - phi)).long(), "not a negative number"),
+    (check_copies, lambda phi: (1 - phi).clamp(min=0), "each half"),
+    (check_copies, lambda phi: (2 * (phi - 1)).clamp(min=0).long(), "phi < 1, not phi > 1"),
+    (check_copies, lambda phi: (2 * phi).clamp(min=0).long(), "turned round"),
+    (check_copies, lambda phi: (3 - 2 * phi).long(), "fair share"),
+    (check_copies, lambda phi: 2 * (1 - phi).clamp(min=0), "cannot count copies"),
+    (check_copies, lambda phi: copies(phi).sum(), "one number a sample"),
+    (check_copies, lambda phi: phi.mul_(0).long(), "leave it as it is"),
+    (check_copies, lambda phi: torch.zeros(6).long(), "it should be"),
     (check_phi_from_bits, lambda a, v, c: phi_from_bits(v, a, c), "exchanged"),
     (check_phi_from_bits, lambda a, v, c: (c + a - v, c + v - a), "twice too large"),
     (check_phi_from_bits, lambda a, v, c: (a, v), "add up to"),
