@@ -9,11 +9,51 @@ from scipy import stats
 from torch import Tensor, nn
 
 from mmlib.encoders import SmallCNN
-from mmlib.exercises.checking import agrees, call, compare, exercise, has_shape, normal, small_batch
+from mmlib.exercises.checking import (
+    agrees,
+    call,
+    compare,
+    exercise,
+    has_keys,
+    has_shape,
+    normal,
+    small_batch,
+)
 from mmlib.fusion import ConcatFusion
 
 
-@exercise("Exercise 1, the gradient that reaches a feature")
+@exercise("Your turn, the logits of a joint network")
+def check_joint_logits(answer: Callable[[dict, dict, Tensor], dict[str, Tensor]]) -> None:
+    """Lesson 1: `answer(h, W, b)` is a dict of `z_m` for each modality and of `"fused"`, `(B, K)`.
+
+    `h[m]` is `(B, d)`, `W[m]` `(K, d)`, `b` `(K,)`; the modalities are those of `h`.
+    """
+    hints = {RuntimeError: "samples are rows, so (B, d) @ (d, K): turn W[m] round with .T"}
+    hints[KeyError] = "take the names from h; there may be more or other modalities"
+    for names in (("audio", "visual"), ("text", "depth", "flow")):
+        h = {m: normal(3, 4, seed=i) for i, m in enumerate(names)}
+        W, b = {m: normal(5, 4, seed=10 + i) for i, m in enumerate(names)}, normal(5, seed=20)
+        share = {m: h[m] @ W[m].T for m in names}
+        given = call(answer, h, W, b, hints=hints)
+        has_keys(given, {*names, "fused"}, f"give a dict with {', '.join(names)} and 'fused'")
+        for m in names:
+            mistakes = {
+                f"z of {m} lacks the bias": share[m],
+                f"z of {m} must not hold the other modalities": sum(share.values()) + b,
+                f"z of {m} is not h @ W.T + b": ...,
+            }
+            compare(given[m], share[m] + b, mistakes)
+        z = sum(share.values())
+        mistakes = {
+            "fused adds the bias once, not once a modality": z + len(names) * b,
+            "fused lacks the bias": z,
+            "fused is the sum of the shares, not their mean": (z / len(names) + b, z / len(names)),
+            "fused is not the sum of all h[m] @ W[m].T, plus b": ...,
+        }
+        compare(given["fused"], z + b, mistakes)
+
+
+@exercise("Your turn, the gradient that reaches a feature")
 def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Lesson 1: `answer(weight, logits, target)` is dL/dh_m, `(B, d)`, of a mean cross-entropy."""
     weight, features = normal(4, 5), torch.zeros(6, 5, requires_grad=True)
@@ -28,14 +68,14 @@ def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -
     )
     has_shape(given, (6, 5), text)
     mistakes = {
-        "the sign is turned: the error is p - y, not y - p": -wanted,
+        "the sign is turned: the error is p - e_y, not e_y - p": -wanted,
         "too large by B: the loss is a mean over the batch": len(target) * wanted,
         "not what autograd gives: p is a softmax over the classes, dim=1": ...,
     }
     compare(given, wanted, mistakes)
 
 
-@exercise("Exercise 2, the imbalance ratio")
+@exercise("Your turn, the imbalance ratio")
 def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], float]) -> None:
     """Lesson 1: `answer(z_a, z_v, target)` is the ratio rho_a of OGM."""
     logits, target = small_batch()
@@ -47,21 +87,46 @@ def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], float]) -> 
     given = call(answer, z_a, z_v, target)
     assert not isinstance(given, dict), "give one number, rho_a, not a dict"
     given = torch.as_tensor(given)
-    assert given.numel() == 1, "give one number for the batch: sum over i before you divide"
+    assert given.numel() == 1, (
+        "give one number for the batch: take means over the batch before you divide"
+    )
     right = score(z_a).sum() / score(z_v).sum()
     over_samples = score(z_a, 0).sum() / score(z_v, 0).sum()
     largest = z_a.softmax(1).max(1).values.sum() / z_v.softmax(1).max(1).values.sum()
     mistakes = {
         "this is rho_v: the audio's score goes on top": 1 / right,
-        "divide the sums, not sample by sample": (score(z_a) / score(z_v)).mean(),
+        "divide the means, not sample by sample": (score(z_a) / score(z_v)).mean(),
         "the softmax runs over the samples: use dim=1, the classes": over_samples,
         "take the probability of the true class, not the largest one": largest,
-        "not s_a / s_v with s_m = sum over i of softmax(z_m)[i, y_i]": ...,
+        "not the mean of softmax(z_a)[i, y_i] over that of softmax(z_v)[i, y_i]": ...,
     }
     compare(given.squeeze(), right, mistakes)
 
 
-@exercise("Exercise 3, a loss with weights")
+@exercise("Your turn, the coefficient")
+def check_coefficient(answer: Callable[[Tensor, float], Tensor]) -> None:
+    """Lesson 1: `answer(rho, alpha)` is OGM-GE's coefficient, with the shape of `rho`."""
+    rho, alpha = torch.tensor([[0.5, 1.0, 1.001], [0.9, 2.0, 4.0]]), 0.3
+    hints = {RuntimeError: "rho may hold many numbers: choose with torch.where, not with `if`"}
+    given = call(answer, rho, alpha, hints=hints)
+    given = has_shape(given, rho.shape, "shape {}; give as many numbers as rho has, (2, 3)")
+    braked = 1 - torch.tanh(alpha * rho)
+    mistakes = {
+        "only a modality that is ahead is braked: 1 where rho is not above 1": braked,
+        "turned round: the one that is ahead, rho > 1, is braked": torch.where(
+            rho > 1, 1.0, braked
+        ),
+        "1 minus the tanh is missing": torch.where(rho > 1, torch.tanh(alpha * rho), 1.0),
+        "alpha multiplies rho inside the tanh": torch.where(
+            rho > 1, 1 - alpha * torch.tanh(rho), 1.0
+        ),
+        "alpha is not used": torch.where(rho > 1, 1 - torch.tanh(rho), 1.0),
+        "not 1 - tanh(alpha * rho) where rho > 1, else 1": ...,
+    }
+    compare(given, torch.where(rho > 1, braked, 1.0), mistakes)
+
+
+@exercise("Your turn, a loss with weights")
 def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
     """Lesson 1: `answer(logits, target, weights)` is `CE(z) + sum of w_m CE(z_m)`."""
     logits, target = small_batch()
@@ -85,7 +150,7 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
     assert agrees(renamed, given), hint
 
 
-@exercise("Exercise 4, a paired interval")
+@exercise("Your turn, a paired interval")
 def check_paired_interval(answer: Callable[[Sequence[float], Sequence[float]], tuple]) -> None:
     """Lesson 1: `answer(a, b)` is `(mean, low, high)` at 95 % of paired differences."""
     a, b = np.array([0.91, 0.88, 0.93, 0.86, 0.90]), np.array([0.84, 0.83, 0.85, 0.82, 0.85])
@@ -97,17 +162,37 @@ def check_paired_interval(answer: Callable[[Sequence[float], Sequence[float]], t
     assert np.isclose(given[0], d.mean()), "the first number is the mean of a - b"
     half_widths = {
         "this is the unpaired interval: take differences first, seed by seed": unpaired,
-        "five seeds are few: use t with n - 1, not 1.96": 1.96 * deviation / root,
-        "divide the squared deviations by n - 1 (ddof=1)": t * d.std() / root,
+        "five seeds are few: use t with S - 1, not 1.96": 1.96 * deviation / root,
+        "divide the squared deviations by S - 1 (ddof=1)": t * d.std() / root,
         "2.5 % on each side: t at 0.975": stats.t.ppf(0.95, 4) * deviation / root,
-        "the deviation of a mean is smaller by the square root of n": t * deviation,
-        "not mean -+ t * s / sqrt(n) of the differences": ...,
+        "the deviation of a mean is smaller by the square root of S": t * deviation,
+        "not mean -+ t * sigma / sqrt(S) of the differences": ...,
     }
     for half in (given[2] - given[0], given[0] - given[1]):
         compare(half, t * deviation / root, half_widths)
 
 
-@exercise("Exercise 5, a learning rate for each encoder")
+@exercise("Exercise 1, a loss on averaged logits")
+def check_averaged_loss(answer: Callable[[dict, Tensor], Tensor]) -> None:
+    """Lesson 1: `answer(logits, target)` is the cross-entropy of `(z_a + z_v) / 2`."""
+    logits, target = small_batch()
+    z_a, z_v = (logits[m].requires_grad_() for m in ("audio", "visual"))
+    given = torch.as_tensor(call(answer, logits, target))
+    apart = (F.cross_entropy(z_a, target) + F.cross_entropy(z_v, target)) / 2
+    mistakes = {
+        "a mean of two losses asks each modality; average the logits": apart,
+        "this is the loss of the sum: divide by 2": F.cross_entropy(z_a + z_v, target),
+        "this is the loss of the fused logits": F.cross_entropy(logits["fused"], target),
+        "average the logits, not the probabilities": F.nll_loss(
+            ((z_a.softmax(1) + z_v.softmax(1)) / 2).log(), target
+        ),
+        "not the cross-entropy of (z_a + z_v) / 2": ...,
+    }
+    compare(given, F.cross_entropy((z_a + z_v) / 2, target), mistakes)
+    assert given.requires_grad, "no gradient flows: do not detach, and do not call .item()"
+
+
+@exercise("Exercise 2, a learning rate for each encoder")
 def check_optimizer(answer: Callable[[nn.Module, float, float], torch.optim.Optimizer]) -> None:
     """Lesson 1: `answer(model, lr, factor)` is SGD with `factor * lr` for the picture's encoder."""
     model = ConcatFusion({m: SmallCNN() for m in ("audio", "visual")}, 10)

@@ -12,8 +12,11 @@ from answers import (  # noqa: F401
     test_wrong_answers_get_their_hint,
 )
 from mmlib.exercises import (
+    check_averaged_loss,
+    check_coefficient,
     check_feature_gradient,
     check_imbalance_ratio,
+    check_joint_logits,
     check_optimizer,
     check_paired_interval,
     check_weighted_loss,
@@ -51,7 +54,32 @@ def same(z, target, dim=1):
     return z.softmax(dim).gather(1, target[:, None])
 
 
+def joint_logits(h, W, b, biases=1, mean=False):
+    share = {m: h[m] @ W[m].T for m in h}
+    z = sum(share.values()) / (len(h) if mean else 1)
+    return {m: share[m] + b for m in h} | {"fused": z + biases * b}
+
+
+def coefficient(rho, alpha):
+    return torch.where(rho > 1, 1 - torch.tanh(alpha * rho), 1.0)
+
+
+def averaged_loss(logits, target):
+    return F.cross_entropy((logits["audio"] + logits["visual"]) / 2, target)
+
+
+def per_modality(loss):
+    return lambda z, y: (loss(z["audio"], y) + loss(z["visual"], y)) / 2
+
+
+def without_fused(*arguments):
+    return {m: z for m, z in joint_logits(*arguments).items() if m != "fused"}
+
+
 RIGHT = {
+    check_joint_logits: joint_logits,
+    check_coefficient: coefficient,
+    check_averaged_loss: averaged_loss,
     check_feature_gradient: feature_gradient,
     check_imbalance_ratio: imbalance_ratio,
     check_weighted_loss: weighted_loss,
@@ -60,13 +88,66 @@ RIGHT = {
 }
 
 WRONG = [
+    (check_joint_logits, lambda h, W, b: joint_logits(h, W, b, biases=len(h)), "bias once"),
+    (check_joint_logits, lambda h, W, b: joint_logits(h, W, b, biases=0), "fused lacks the bias"),
+    (check_joint_logits, lambda h, W, b: joint_logits(h, W, b, mean=True), "not their mean"),
+    (check_joint_logits, lambda h, W, b: joint_logits(h, W, 0 * b), "audio lacks the bias"),
+    (
+        check_joint_logits,
+        lambda h, W, b: dict.fromkeys([*h, "fused"], joint_logits(h, W, b)["fused"]),
+        "must not hold the other",
+    ),
+    (check_joint_logits, lambda h, W, b: {m: h[m] @ W[m] + b for m in h}, "turn W"),
+    (check_joint_logits, lambda h, W, b: joint_logits(h, W, b)["fused"], "give a dict"),
+    (check_joint_logits, without_fused, "give a dict"),
+    (
+        check_joint_logits,
+        lambda h, W, b: joint_logits({m: h[m] for m in ("audio", "visual")}, W, b),
+        "take the names from h",
+    ),
+    (check_coefficient, lambda rho, alpha: 1 - torch.tanh(alpha * rho), "only a modality"),
+    (
+        check_coefficient,
+        lambda rho, alpha: torch.where(rho > 1, 1.0, 1 - torch.tanh(alpha * rho)),
+        "turned round",
+    ),
+    (
+        check_coefficient,
+        lambda rho, alpha: torch.where(rho > 1, torch.tanh(alpha * rho), 1.0),
+        "1 minus",
+    ),
+    (
+        check_coefficient,
+        lambda rho, alpha: torch.where(rho > 1, 1 - alpha * torch.tanh(rho), 1.0),
+        "inside the tanh",
+    ),
+    (
+        check_coefficient,
+        lambda rho, alpha: torch.where(rho > 1, 1 - torch.tanh(rho), 1.0),
+        "alpha is not used",
+    ),
+    (check_coefficient, lambda rho, alpha: 1.0 if rho <= 1 else 0.5, "torch.where, not with `if`"),
+    (check_coefficient, lambda rho, alpha: coefficient(rho, alpha).mean(), "as many numbers"),
+    (check_averaged_loss, per_modality(F.cross_entropy), "a mean of two losses"),
+    (
+        check_averaged_loss,
+        lambda z, y: F.cross_entropy(z["audio"] + z["visual"], y),
+        "divide by 2",
+    ),
+    (check_averaged_loss, lambda z, y: F.cross_entropy(z["fused"], y), "of the fused logits"),
+    (
+        check_averaged_loss,
+        lambda z, y: F.nll_loss(((z["audio"].softmax(1) + z["visual"].softmax(1)) / 2).log(), y),
+        "not the probabilities",
+    ),
+    (check_averaged_loss, lambda z, y: averaged_loss(z, y).detach(), "no gradient flows"),
     (check_feature_gradient, lambda W, z, y: -feature_gradient(W, z, y), "sign"),
     (check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y) * 6, "mean"),
     (check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y).sum(0), "shape"),
     (check_feature_gradient, lambda W, z, y: (z.softmax(0) - F.one_hot(y, 4)) @ W / 6, "dim=1"),
     (check_feature_gradient, lambda W, z, y: W.T @ z, "samples are rows"),
     (check_imbalance_ratio, lambda a, v, y: imbalance_ratio(v, a, y), "rho_v"),
-    (check_imbalance_ratio, lambda a, v, y: (same(a, y) / same(v, y)).mean(), "divide the sums"),
+    (check_imbalance_ratio, lambda a, v, y: (same(a, y) / same(v, y)).mean(), "divide the means"),
     (check_imbalance_ratio, lambda a, v, y: same(a, y, 0).sum() / same(v, y, 0).sum(), "dim=1"),
     (
         check_imbalance_ratio,
@@ -142,7 +223,7 @@ def test_interval_variants():
     for half, hint in (
         (lambda a, b: unpaired * ((a.var(ddof=1) + b.var(ddof=1)) / 5) ** 0.5, "unpaired"),
         (lambda a, b: t * (a - b).std() / 5**0.5, "ddof=1"),
-        (lambda a, b: t * (a - b).std(ddof=1), "square root of n"),
+        (lambda a, b: t * (a - b).std(ddof=1), "square root of S"),
         (lambda a, b: stats.t.ppf(0.95, 4) * (a - b).std(ddof=1) / 5**0.5, "2.5 %"),
     ):
         with pytest.raises(AssertionError, match=hint):
