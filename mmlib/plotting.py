@@ -102,8 +102,8 @@ def plot_shared_error() -> Figure:
     say(6.4, 1, "$z$")
     say(8, 1, "loss $L(z, y)$")
     arrow((6.7, 1), (7.1, 1), "black", 1.5)
-    axes.text(5, 3.0, r"back: $p - e_y$, through $W_a^\top$", ha="center", fontsize=12)
-    axes.text(5, -1.15, r"back: the same $p - e_y$, through $W_v^\top$", ha="center", fontsize=12)
+    axes.text(5, 3.0, r"back: the error, through $W_a^\top$", ha="center", fontsize=12)
+    axes.text(5, -1.15, r"back: the same error, through $W_v^\top$", ha="center", fontsize=12)
     return drawing.cropped((-0.6, 9), (-1.4, 3.3))
 
 
@@ -154,7 +154,7 @@ def plot_coalitions(axes: Axes, right: Mapping[str, bool]) -> None:
         (x0, y0), (x1, y1), color = places[before], places[after], MODALITY_COLORS[joiner]
         gain = paid[after] - paid[before]
         phi[joiner] += gain / 2
-        line = {"arrowstyle": "-|>", "color": color, "lw": 3, "shrinkA": 0, "shrinkB": 30}
+        line = {"arrowstyle": "-|>", "color": color, "lw": 3, "shrinkA": 0, "shrinkB": 36}
         axes.annotate("", (x1, y1), (x0, y0), arrowprops=line)
         axes.text(
             (x0 + x1) / 2,

@@ -70,6 +70,8 @@ def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -
     mistakes = {
         "the sign is turned: the error is p - e_y, not e_y - p": -wanted,
         "too large by B: the loss is a mean over the batch": len(target) * wanted,
+        "divide by B alone, not by B and K": wanted / 4,
+        "the error is p - e_y: e_y is missing": logits["fused"].softmax(1) @ weight / 6,
         "not what autograd gives: p is a softmax over the classes, dim=1": ...,
     }
     compare(given, wanted, mistakes)
@@ -139,6 +141,9 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
     mistakes = {
         "the fused loss is missing: it has weight 1": alone,
         "the weights are not used": audio + visual + fused,
+        "a sum over modalities, not a mean": fused + alone / 2,
+        "each loss is a mean over the batch, not its sum": len(target) * (fused + alone),
+        "the sign is turned: a loss is what becomes small": -(fused + alone),
         "not CE(z) + sum of w_m CE(z_m), each a mean over the batch": ...,
     }
     compare(given, fused + alone, mistakes)
@@ -172,31 +177,33 @@ def check_paired_interval(answer: Callable[[Sequence[float], Sequence[float]], t
         compare(half, t * deviation / root, half_widths)
 
 
-@exercise("Exercise 1, a loss on averaged logits")
-def check_averaged_loss(answer: Callable[[dict, Tensor], Tensor]) -> None:
-    """Lesson 1: `answer(logits, target)` is the cross-entropy of `(z_a + z_v) / 2`."""
+@exercise("Exercise 1, a louder picture")
+def check_louder_loss(answer: Callable[[dict, Tensor, float], Tensor]) -> None:
+    """Lesson 1: `answer(logits, target, w)` is the cross-entropy of `(1 - w) z_a + w z_v`."""
     logits, target = small_batch()
     z_a, z_v = (logits[m].requires_grad_() for m in ("audio", "visual"))
-    given = torch.as_tensor(call(answer, logits, target))
-    apart = (F.cross_entropy(z_a, target) + F.cross_entropy(z_v, target)) / 2
+    alone = [F.cross_entropy(z, target) for z in (z_a, z_v)]
+    given = torch.as_tensor(call(answer, logits, target, 0.8))
+    mixed = 0.2 * z_a.softmax(1) + 0.8 * z_v.softmax(1)
     mistakes = {
-        "a mean of two losses asks each modality; average the logits": apart,
-        "this is the loss of the sum: divide by 2": F.cross_entropy(z_a + z_v, target),
-        "this is the loss of the fused logits": F.cross_entropy(logits["fused"], target),
-        "average the logits, not the probabilities": F.nll_loss(
-            ((z_a.softmax(1) + z_v.softmax(1)) / 2).log(), target
-        ),
-        "not the cross-entropy of (z_a + z_v) / 2": ...,
+        "a sum of two losses asks each modality; mix the logits": 0.2 * alone[0] + 0.8 * alone[1],
+        "turned round: w belongs to the picture": F.cross_entropy(0.8 * z_a + 0.2 * z_v, target),
+        "the sound keeps 1 - w": F.cross_entropy(z_a + 0.8 * z_v, target),
+        "mix the logits, not the probabilities": F.nll_loss(mixed.log(), target),
+        "not the cross-entropy of (1 - w) z_a + w z_v": ...,
     }
-    compare(given, F.cross_entropy((z_a + z_v) / 2, target), mistakes)
+    compare(given, F.cross_entropy(0.2 * z_a + 0.8 * z_v, target), mistakes)
     assert given.requires_grad, "no gradient flows: do not detach, and do not call .item()"
+    half = F.cross_entropy((z_a + z_v) / 2, target)
+    assert agrees(call(answer, logits, target, 0.5), half), "0.8 is written in: use w"
 
 
 @exercise("Exercise 2, a learning rate for each encoder")
 def check_optimizer(answer: Callable[[nn.Module, float, float], torch.optim.Optimizer]) -> None:
     """Lesson 1: `answer(model, lr, factor)` is SGD with `factor * lr` for the picture's encoder."""
     model = ConcatFusion({m: SmallCNN() for m in ("audio", "visual")}, 10)
-    optimizer = call(answer, model, 0.1, 4.0)
+    hints = {ValueError: "every parameter belongs to one group"}
+    optimizer = call(answer, model, 0.1, 4.0, hints=hints)
     kind = type(optimizer)
     assert issubclass(kind, torch.optim.SGD), f"give a torch.optim.SGD, not {kind.__name__}"
     groups = optimizer.param_groups

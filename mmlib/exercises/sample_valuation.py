@@ -37,7 +37,8 @@ def check_contribution(answer: Callable[[dict[str, Tensor]], tuple[Tensor, Tenso
             "this is what it adds as the first to enter; what as the second?": (first, first / 2),
             "this is what it adds as the second to enter; what as the first?": (second, second / 2),
             "the two are exchanged": (u[other] - u[""] + u["av"] - u[m]) / 2,
-            "u(av) less its own pay is what the *other* adds": (first + u["av"] - u[m]) / 2,
+            "both get the same, u(av) / 2: what m adds as the second is u(av) less the *other's* "
+            "pay": u["av"] / 2,
             f"for u = { {k: x.tolist() for k, x in u.items()} } it should be "
             f"{((first + second) / 2).tolist()}, not {_listed(given[i])}": ...,
         }
@@ -72,6 +73,7 @@ def check_copies(answer: Callable[[Tensor], Tensor]) -> None:
     """Lesson 2: `answer(phi)` is how often each sample is copied, `(N,)`, whole numbers."""
     phi = torch.tensor([1.5, 1.0, 0.5, 0.0, -0.5, 0.5])
     given = call(answer, phi, unchanged="phi is another one afterwards; leave it as it is")
+    assert isinstance(given, Tensor), f"give a tensor, not a {type(given).__name__}"
     given = has_shape(given, phi.shape, "shape {}; give one number a sample, (6,)")
     mistakes = {
         "above 1 there is nothing to copy: 0, not a negative number": 2 * (1 - phi),
@@ -79,6 +81,7 @@ def check_copies(answer: Callable[[Tensor], Tensor]) -> None:
             (1 - phi).clamp(min=0),
             (1 - phi).clamp(min=0).floor(),
             (1 - phi).long(),
+            (1 - phi).round(),
         ),
         "above 1 nothing is copied: clamp at 0, do not take the absolute value": 2
         * (1 - phi).abs(),
@@ -179,6 +182,7 @@ def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]
         "pay by probability: a softmax of the logits first": 2 * z.max(1).values,
         "the probability of the target, not the largest": 2 * z.softmax(1).max(1).values,
         "the softmax runs over the classes, dim=1": 2 * z.softmax(0)[range(6), target],
+        "halve the sum: it is a mean over two orders": 4 * p["fused"],
         "these are the bits; pay by probability": 2 * (z.argmax(1) == target).double(),
         "they must add up to u(av) = 2 s_av, the score of the fused logits": ...,
     }

@@ -12,11 +12,11 @@ from answers import (  # noqa: F401
     test_wrong_answers_get_their_hint,
 )
 from mmlib.exercises import (
-    check_averaged_loss,
     check_coefficient,
     check_feature_gradient,
     check_imbalance_ratio,
     check_joint_logits,
+    check_louder_loss,
     check_optimizer,
     check_paired_interval,
     check_weighted_loss,
@@ -64,12 +64,17 @@ def coefficient(rho, alpha):
     return torch.where(rho > 1, 1 - torch.tanh(alpha * rho), 1.0)
 
 
-def averaged_loss(logits, target):
-    return F.cross_entropy((logits["audio"] + logits["visual"]) / 2, target)
+def louder_loss(z, y, w):
+    return F.cross_entropy((1 - w) * z["audio"] + w * z["visual"], y)
 
 
-def per_modality(loss):
-    return lambda z, y: (loss(z["audio"], y) + loss(z["visual"], y)) / 2
+def mixed_probabilities(z, y, w):
+    mixed = (1 - w) * z["audio"].softmax(1) + w * z["visual"].softmax(1)
+    return F.nll_loss(mixed.log(), y)
+
+
+def two_losses(z, y, w):
+    return (1 - w) * F.cross_entropy(z["audio"], y) + w * F.cross_entropy(z["visual"], y)
 
 
 def without_fused(*arguments):
@@ -79,7 +84,7 @@ def without_fused(*arguments):
 RIGHT = {
     check_joint_logits: joint_logits,
     check_coefficient: coefficient,
-    check_averaged_loss: averaged_loss,
+    check_louder_loss: louder_loss,
     check_feature_gradient: feature_gradient,
     check_imbalance_ratio: imbalance_ratio,
     check_weighted_loss: weighted_loss,
@@ -128,19 +133,36 @@ WRONG = [
     ),
     (check_coefficient, lambda rho, alpha: 1.0 if rho <= 1 else 0.5, "torch.where, not with `if`"),
     (check_coefficient, lambda rho, alpha: coefficient(rho, alpha).mean(), "as many numbers"),
-    (check_averaged_loss, per_modality(F.cross_entropy), "a mean of two losses"),
+    (check_louder_loss, two_losses, "a sum of two losses"),
+    (check_louder_loss, lambda z, y, w: louder_loss(z, y, 1 - w), "w belongs to the picture"),
     (
-        check_averaged_loss,
-        lambda z, y: F.cross_entropy(z["audio"] + z["visual"], y),
-        "divide by 2",
+        check_louder_loss,
+        lambda z, y, w: F.cross_entropy(z["audio"] + w * z["visual"], y),
+        "keeps 1 - w",
     ),
-    (check_averaged_loss, lambda z, y: F.cross_entropy(z["fused"], y), "of the fused logits"),
+    (check_louder_loss, mixed_probabilities, "not the probabilities"),
+    (check_louder_loss, lambda z, y, w: F.cross_entropy(z["fused"], y), "not the cross-entropy"),
+    (check_louder_loss, lambda z, y, w: louder_loss(z, y, w).detach(), "no gradient flows"),
+    (check_louder_loss, lambda z, y, w: louder_loss(z, y, 0.8), "written in"),
+    (check_feature_gradient, lambda W, z, y: z.softmax(1) @ W / 6, "e_y is missing"),
+    (check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y) / 4, "not by B and K"),
     (
-        check_averaged_loss,
-        lambda z, y: F.nll_loss(((z["audio"].softmax(1) + z["visual"].softmax(1)) / 2).log(), y),
-        "not the probabilities",
+        check_weighted_loss,
+        lambda z, y, w: (
+            F.cross_entropy(z["fused"], y)
+            + sum(w[m] * F.cross_entropy(z[m], y) for m in w) / len(w)
+        ),
+        "not a mean",
     ),
-    (check_averaged_loss, lambda z, y: averaged_loss(z, y).detach(), "no gradient flows"),
+    (check_weighted_loss, lambda z, y, w: 6 * weighted_loss(z, y, w), "not its sum"),
+    (check_weighted_loss, lambda z, y, w: -weighted_loss(z, y, w), "sign is turned"),
+    (
+        check_optimizer,
+        lambda model, lr, factor: torch.optim.SGD(
+            [{"params": model.parameters()}, {"params": model.encoders["visual"].parameters()}], lr
+        ),
+        "one group",
+    ),
     (check_feature_gradient, lambda W, z, y: -feature_gradient(W, z, y), "sign"),
     (check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y) * 6, "mean"),
     (check_feature_gradient, lambda W, z, y: feature_gradient(W, z, y).sum(0), "shape"),
