@@ -1386,5 +1386,5 @@ def test_every_lesson_that_reads_a_table_has_claims():
         cells = nbformat.read(path, as_version=4).cells
         code = "".join(cell.source for cell in cells if cell.cell_type == "code")
         place = f"lesson {int(path.name[:2])}: "
-        reads = bool(re.search(r"read_csv\(RESULTS|asset\(.results.\)", code))
+        reads = bool(re.search(r"read_csv\(RESULTS|Question\(", code))
         assert reads == any(statement.startswith(place) for statement in CLAIMS), path.name
