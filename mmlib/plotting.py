@@ -205,9 +205,9 @@ def plot_classifiers(counts: Mapping[str, int], moves: str = "") -> Figure:
             part(3, height, rf"Layer 1$_{{{letter},{j + 1}}}$", color, mine)
             drawing.arrow((0.75, y), (2.4, height), color)
             drawing.arrow((3.6, height), (5.5, 1.5 + (0.15 if y > 1.5 else -0.15)), color)
-        drawing.arrow((6.75, 1.5), (8.0, out), color)
+        drawing.arrow((6.75, 1.5), (8.3, out), color)
         part(8.9, out, rf"$z_{letter}=\sum_j z_{{{letter},j}}$" + "\nits loss", color)
-        drawing.arrow((9.75, out), (11.1, 1.5), "0.8" if moves else "0.3", ls="--")
+        drawing.arrow((9.55, out), (11.15, 1.5), "0.8" if moves else "0.3", ls="--")
     part(11.8, 1.5, "$z=z_a+z_v$\nno loss", "0.8" if moves else "0.3")
     return drawing.cropped((-1, 12.8), (-0.7, 3.7))
 
