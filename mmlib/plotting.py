@@ -182,23 +182,34 @@ def plot_coalitions(axes: Axes, right: Mapping[str, bool]) -> None:
     axes.set_title(rf"$\phi_a = {phi['audio']:g}$     $\phi_v = {phi['visual']:g}$", fontsize=13)
 
 
-def plot_classifiers(counts: Mapping[str, int]) -> Figure:
-    """Lesson 3's model: encoders, private first layers (`counts` of each), one second layer."""
-    drawing = _Diagram(9.5, 3.6, pad=0.45)
-    say, arrow = drawing.say, drawing.arrow
-    say(6.1, 1.5, "Layer 2\n(shared)")
-    for y, (modality, count) in zip((3.1, 0.7), counts.items(), strict=True):
-        letter, color = modality[0], MODALITY_COLORS[modality]
-        say(0, y, f"encoder {letter}", color)
+def plot_classifiers(counts: Mapping[str, int], moves: str = "") -> Figure:
+    """Lesson 3's model: encoders, private first layers (`counts` of each), one second layer.
+
+    With the name of a modality as `moves`, what an update by its loss moves has a thick frame in
+    its colour, and all else is pale.
+    """
+    drawing = _Diagram(11, 3.6, pad=0.45)
+    color_of = {m: MODALITY_COLORS[m] if moves in ("", m) else "0.8" for m in counts}
+
+    def part(x: float, y: float, text: str, color: str, moved: bool = False) -> None:
+        drawing.box["lw"] = 3.5 if moved else 1
+        drawing.say(x, y, text, color)
+
+    part(6.1, 1.5, "Layer 2\n(shared)", color_of.get(moves, "0.3"), bool(moves))
+    for y, (m, count) in zip((3.1, 0.7), counts.items(), strict=True):
+        letter, color, mine = m[0], color_of[m], m == moves
+        part(0, y, f"encoder $f_{letter}$", color, mine)
         out = 2.4 if y > 1.5 else 0.6
         for j in range(count):
             height = y + (count - 1) * 0.45 - 0.9 * j
-            say(3, height, rf"Layer 1$^{letter}_{j + 1}$", color)
-            arrow((0.6, y), (2.45, height), color)
-            arrow((3.5, height), (5.6, 1.5 + (0.15 if y > 1.5 else -0.15)), color)
-        arrow((6.6, 1.5), (8.3, out), color)
-        say(8.9, out, rf"$z^{letter}$, its loss", color)
-    return drawing.cropped((-1, 10), (-0.7, 3.6))
+            part(3, height, rf"Layer 1$_{{{letter},{j + 1}}}$", color, mine)
+            drawing.arrow((0.75, y), (2.4, height), color)
+            drawing.arrow((3.6, height), (5.5, 1.5 + (0.15 if y > 1.5 else -0.15)), color)
+        drawing.arrow((6.75, 1.5), (8.3, out), color)
+        part(8.9, out, rf"$z_{letter}=\sum_j z_{{{letter},j}}$" + "\nits loss", color)
+        drawing.arrow((9.55, out), (11.15, 1.5), "0.8" if moves else "0.3", ls="--")
+    part(11.8, 1.5, "$z=z_a+z_v$\nno loss", "0.8" if moves else "0.3")
+    return drawing.cropped((-1, 12.8), (-0.7, 3.7))
 
 
 def plot_detached() -> Figure:

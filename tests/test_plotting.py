@@ -61,5 +61,5 @@ def test_coalitions_show_pay_offs_gains_and_contributions():
 def test_classifiers_are_drawn_one_by_one():
     axes = plotting.plot_classifiers({"audio": 1, "visual": 3}).axes[0]
     drawn = [text.get_text() for text in axes.texts]
-    assert sum("Layer 1$^v" in text for text in drawn) == 3
-    assert sum("Layer 1$^a" in text for text in drawn) == 1
+    assert sum("Layer 1$_{v" in text for text in drawn) == 3
+    assert sum("Layer 1$_{a" in text for text in drawn) == 1

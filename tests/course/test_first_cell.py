@@ -37,7 +37,8 @@ def test_a_lesson_elsewhere_finds_its_tables_and_shows_figures(tmp_path, monkeyp
     show = "figure, axes = plt.subplots()\nplotting.show(figure, 'An empty frame.')"
     sources = [
         setup,
-        "print(len(pd.read_csv(RESULTS / 'baselines.csv')) > 90)",
+        "from mmlib.files import asset\n"
+        "print(len(pd.read_csv(asset('results') / 'baselines.csv')) > 90)",
         show,
         "plt.plot([1, 2]);",
     ]

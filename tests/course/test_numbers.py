@@ -15,8 +15,6 @@ OTHERS = {
         "85.2": "the paper's",
         "65.1": "the paper's",
         "72.9": "the paper's",
-        "1.01": "the dead zone",
-        "0.1": "the rate",
     },
     "06_cal_with_aib": {"0.9": "the memory", "0.75": "a step by hand"},
     "08_real_data": {

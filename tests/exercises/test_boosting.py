@@ -1,5 +1,8 @@
 """Answers that the checks take, and wrong ones with the hint that each gets."""
 
+import copy
+
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -14,8 +17,10 @@ from mmlib.exercises import (
     check_grow,
     check_missing,
     check_residual_label,
+    check_residual_loss,
+    check_untrained,
 )
-from mmlib.methods.boosting import weaker_modality
+from mmlib.methods.boosting import residual_loss, weaker_modality
 
 
 def residual_label(previous, target, smoothing):
@@ -32,6 +37,60 @@ def grow(model, optimizer, modality, known=True, keep=True):
     return new
 
 
+def copied(model, optimizer, modality):
+    new = copy.deepcopy(model.first[modality][0])
+    model.first[modality].append(new)
+    optimizer.add_param_group({"params": list(new.parameters())})
+    return new
+
+
+def zeroed(model, optimizer, modality):
+    new = grow(model, optimizer, modality)
+    nn.init.zeros_(new.weight)
+    return new
+
+
+def replaced(model, optimizer, modality):
+    new = grow(model, optimizer, modality)
+    model.first[modality][0] = nn.Linear(64, 32)
+    return new
+
+
+def only_new(model, optimizer, modality):
+    new = grow(model, optimizer, modality, known=False)
+    optimizer.param_groups[0]["params"] = [*model.second.parameters(), *new.parameters()]
+    return new
+
+
+def frozen(model, optimizer, modality):
+    return grow(model, optimizer, modality).requires_grad_(False)
+
+
+def untrained(model, optimizer):
+    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return [
+        name for name, p in model.named_parameters() if id(p) not in known or not p.requires_grad
+    ]
+
+
+def equal_in_value(model, optimizer):
+    known = [p for group in optimizer.param_groups for p in group["params"]]
+    return [
+        name
+        for name, p in model.named_parameters()
+        if not any(p.shape == q.shape and torch.equal(p, q) for q in known)
+    ]
+
+
+def weights(previous, target, smoothing, detach=True):
+    p = (previous.detach() if detach else previous).softmax(1)
+    return 1 - smoothing * p.gather(1, target[:, None]).squeeze(1)
+
+
+def each_ce(new, target):
+    return F.cross_entropy(new, target, reduction="none")
+
+
 def missing(fused, alone, rate):
     return (1 - rate) * fused + rate * sum(alone.values()) / len(alone)
 
@@ -43,7 +102,9 @@ def additive_loss(new, previous, target):
 RIGHT = {
     check_residual_label: residual_label,
     check_assignment: weaker_modality,
+    check_residual_loss: residual_loss,
     check_grow: grow,
+    check_untrained: untrained,
     check_missing: missing,
     check_additive_loss: additive_loss,
 }
@@ -51,7 +112,7 @@ RIGHT = {
 WRONG = [
     (check_residual_label, lambda z, y, s: F.one_hot(y, 4) - s * z.detach().softmax(1), "mask it"),
     (check_residual_label, lambda z, y, s: residual_label(z, y, 1), "not used"),
-    (check_residual_label, lambda z, y, s: F.one_hot(y, 4) * (1 - s * z.softmax(1)), "detach q"),
+    (check_residual_label, lambda z, y, s: F.one_hot(y, 4) * (1 - s * z.softmax(1)), "detach p"),
     (
         check_residual_label,
         lambda z, y, s: F.one_hot(y, 4) * (1 - s * z.detach().softmax(0)),
@@ -61,6 +122,56 @@ WRONG = [
         check_residual_label,
         lambda z, y, s: residual_label(z, y, s)[:, : int(y.max()) + 1],
         "give .B, K.",
+    ),
+    (
+        check_residual_label,
+        lambda z, y, s: F.one_hot(y, 4) * (1 + s * z.detach().softmax(1)),
+        "not added",
+    ),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: (weights(z, y, s) * each_ce(new, y)).sum(),
+        "give the mean",
+    ),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: weights(z, y, s) * each_ce(new, y),
+        "take their mean",
+    ),
+    (check_residual_loss, lambda new, z, y, s: F.cross_entropy(new, y), "plain loss"),
+    (check_residual_loss, lambda new, z, y, s: residual_loss(new, z, y, 1.0), "not used"),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: ((1 - weights(z, y, s)) * each_ce(new, y)).mean(),
+        "1 is missing",
+    ),
+    (check_residual_loss, lambda new, z, y, s: residual_loss(new, z, y, s) * 3, "not the mean of"),
+    (check_residual_loss, lambda new, z, y, s: residual_loss(new, new, y, s), "not of the newest"),
+    (check_residual_loss, lambda new, z, y, s: residual_loss(z, new, y, s), "newest alone"),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: ((2 - weights(z, y, s)) * each_ce(new, y)).mean(),
+        "sign is turned",
+    ),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: weights(z, y, s).mean() * F.cross_entropy(new, y),
+        "reduction='none'",
+    ),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: (weights(z, y, s) * each_ce(new, y)).sum() / weights(z, y, s).sum(),
+        "size of the batch",
+    ),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: (weights(z, y, s, detach=False) * each_ce(new, y)).mean(),
+        "detach the earlier",
+    ),
+    (
+        check_residual_loss,
+        lambda new, z, y, s: residual_loss(new.detach(), z, y, s),
+        "no gradient flows to the newest",
     ),
     (check_assignment, lambda s, d: min(s, key=s.get), "the answer is None"),
     (
@@ -93,10 +204,28 @@ WRONG = [
     ),
     (check_grow, lambda *a: grow(*a, keep=False), "append one"),
     (check_grow, lambda m, o, name: grow(m, o, "audio"), "append one"),
+    (check_grow, copied, "copy of the old one"),
+    (check_grow, zeroed, "ReLU passes no gradient"),
+    (check_grow, replaced, "old classifier is gone"),
+    (check_grow, only_new, "lost old parameters"),
+    (check_grow, frozen, "is frozen"),
+    (check_untrained, lambda m, o: [name for name, _ in m.named_parameters()], "all can learn"),
+    (check_untrained, lambda m, o: [], "missing from your list"),
+    (
+        check_untrained,
+        lambda m, o: untrained(m, torch.optim.SGD(o.param_groups[0]["params"], 0.1)),
+        "all optimizer.param_groups",
+    ),
+    (check_untrained, equal_in_value, "by identity"),
+    (
+        check_untrained,
+        lambda m, o: [n for n in untrained(m, o) if n != "second.bias"],
+        "but frozen",
+    ),
     (
         check_missing,
         lambda fused, alone, r: (1 - r) * fused + r / 2 * sum(alone.values()),
-        "divide by n",
+        "divide by M",
     ),
     (
         check_missing,
