@@ -92,7 +92,7 @@ def plot_shared_error() -> Figure:
     say, arrow, axes = drawing.say, drawing.arrow, drawing.axes
     for y, m, modality in ((2, "a", "audio"), (0, "v", "visual")):
         color, away = MODALITY_COLORS[modality], y + (0.75 if y else -0.75)
-        for x, text in ((0, f"$x_{m}$"), (2, rf"encoder $\varphi_{m}$"), (4.3, f"$W_{m} h_{m}$")):
+        for x, text in ((0, f"$x_{m}$"), (2, rf"encoder $f_{m}$"), (4.3, f"$W_{m} h_{m}$")):
             say(x, y, text)
         arrow((0.35, y), (1.15, y), color, 1.5)
         arrow((2.85, y), (3.7, y), color, 1.5)

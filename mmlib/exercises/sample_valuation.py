@@ -33,6 +33,7 @@ def check_contribution(answer: Callable[[dict[str, Tensor]], tuple[Tensor, Tenso
         first, second = u[m] - u[""], u["av"] - u[other]
         mistakes = {
             "halve the sum: it is a mean over two orders": first + second,
+            "halve with / 2: // 2 drops the halves": (first + second) // 2,
             "this is what it adds as the first to enter; what as the second?": (first, first / 2),
             "this is what it adds as the second to enter; what as the first?": (second, second / 2),
             "the two are exchanged": (u[other] - u[""] + u["av"] - u[m]) / 2,
@@ -74,7 +75,13 @@ def check_copies(answer: Callable[[Tensor], Tensor]) -> None:
     given = has_shape(given, phi.shape, "shape {}; give one number a sample, (6,)")
     mistakes = {
         "above 1 there is nothing to copy: 0, not a negative number": 2 * (1 - phi),
-        "a copy for each half that is missing to 1: twice the difference": (1 - phi).clamp(min=0),
+        "a copy for each half that is missing to 1: twice the difference": (
+            (1 - phi).clamp(min=0),
+            (1 - phi).clamp(min=0).floor(),
+            (1 - phi).long(),
+        ),
+        "above 1 nothing is copied: clamp at 0, do not take the absolute value": 2
+        * (1 - phi).abs(),
         "the condition is phi < 1, not phi > 1": 2 * (phi - 1).clamp(min=0),
         "turned round: the lower the contribution, the more copies": 2 * phi.clamp(min=0),
         "1 is a fair share: a sample with phi = 1 is not copied": 3 - 2 * phi,
@@ -117,8 +124,12 @@ def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
         "visual": torch.tensor([1, 0, 0, 0]),
         "text": torch.tensor([0, 0, 3, 0]),
     }
-    index, keep = call(answer, counts)
+    given = call(answer, counts)
+    pair = isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[1], dict)
+    assert pair, "give two things, (index, keep): a tensor, and a dict of bool tensors"
+    index, keep = given
     given, wanted = torch.as_tensor(index).tolist(), [0, 1, 2, 3, 1, 1, 3, 0, 2, 2, 2]
+    assert given != wanted[4:], "the originals are missing: first come all N of them"
     assert given == wanted, (
         f"for counts {[c.tolist() for c in counts.values()]} index should be {wanted}, not {given}"
     )

@@ -211,3 +211,46 @@ def moved(page):
         "focus": page.evaluate("document.activeElement.className"),
         "kernel": kernel.inner_text(),
     }
+
+
+def test_a_turn_untouched_wrong_and_right_and_its_collapsed_answer(opened, until):
+    page = opened()
+    answer = page.locator(".jp-CodeCell", has_text="# One way to write it").first
+    assert answer.locator(".jp-Placeholder").count() == 1  # the bar shows the first line
+    assert "def joint_logits" not in answer.inner_text()
+    set_up = page.locator(".jp-CodeCell").first
+    turn = page.locator(".jp-CodeCell", has_text="check_joint_logits").first
+    run_cell(page, set_up, until, "threads")
+    run_cell(page, turn, until, "not started")
+    write(
+        page, turn, "h = {m: h[m] @ W[m].T for m in h}\nreturn h | {'fused': sum(h.values()) + b}"
+    )
+    run_cell(page, turn, until, "z of audio lacks the bias")
+    write(
+        page,
+        turn,
+        "share = {m: h[m] @ W[m].T for m in h}\n"
+        "return {m: share[m] + b for m in h} | {'fused': sum(share.values()) + b}",
+    )
+    run_cell(page, turn, until, ": passed")
+    assert page.locator(ERRORS).count() == 0  # the error is gone with the wrong answer
+    answer.locator(".jp-Placeholder").first.click()
+    until(page, "the opened answer", lambda: "def joint_logits" in answer.inner_text())
+    run_cell(page, answer, until, ": passed")
+
+
+def run_cell(page, cell, until, said):
+    """Run one cell, and wait until its output says something."""
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    until(page, said, lambda: said in "".join(cell.locator(".jp-OutputArea").all_inner_texts()))
+
+
+def write(page, cell, body):
+    """Put a body into the cell's function in place of its source, as a learner would."""
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    page.keyboard.insert_text(
+        f"def joint_logits(h, W, b):\n{lines}\n\n\nexercises.check_joint_logits(joint_logits)"
+    )

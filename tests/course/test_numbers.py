@@ -11,7 +11,6 @@ NEAR = 6  # cells before and after
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
 # what no cell of a lesson can print
 OTHERS = {
-    "01_imbalance_phenomenon": {"0.975": "a quantile", "0.9": "the momentum"},
     "03_boosting": {
         "85.2": "the paper's",
         "65.1": "the paper's",

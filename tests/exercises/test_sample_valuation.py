@@ -70,6 +70,11 @@ RIGHT = {
 WRONG = [
     (check_contribution, lambda u: contribution(u, half=1), "phi_a: halve the sum"),
     (check_contribution, lambda u: (u["a"], u["v"]), "as the first to enter"),
+    (
+        check_contribution,
+        lambda u: ((u["a"] + u["av"] - u["v"]) // 2, (u["v"] + u["av"] - u["a"]) // 2),
+        "drops the halves",
+    ),
     (check_contribution, lambda u: (u["av"] - u["v"], u["av"] - u["a"]), "as the second to enter"),
     (check_contribution, lambda u: contribution(u)[::-1], "exchanged"),
     (check_contribution, lambda u: (contribution(u)[0],) * 2, "phi_v: the two are exchanged"),
@@ -78,6 +83,8 @@ WRONG = [
     (check_contribution, lambda u: (u["audio"], u["visual"]), "stops with KeyError"),
     (check_copies, lambda phi: (2 * (1 - phi)).long(), "not a negative number"),
     (check_copies, lambda phi: (1 - phi).clamp(min=0), "each half"),
+    (check_copies, lambda phi: (1 - phi).clamp(min=0).long(), "each half"),
+    (check_copies, lambda phi: (2 * (1 - phi)).abs().long(), "absolute value"),
     (check_copies, lambda phi: (2 * (phi - 1)).clamp(min=0).long(), "phi < 1, not phi > 1"),
     (check_copies, lambda phi: (2 * phi).clamp(min=0).long(), "turned round"),
     (check_copies, lambda phi: (3 - 2 * phi).long(), "fair share"),
@@ -103,7 +110,9 @@ WRONG = [
     ),
     (check_shapley, lambda v: v[frozenset("x")], "stops with KeyError"),
     (check_plan_copies, lambda c: plan_copies(c, turned=True), "turned round"),
-    (check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "index should be"),
+    (check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "originals are missing"),
+    (check_plan_copies, lambda c: (plan_copies(c)[0].sort().values, {}), "index should be"),
+    (check_plan_copies, lambda c: plan_copies(c)[0], "give two things"),
     (
         check_plan_copies,
         lambda c: (plan_copies(c)[0], {m: k.long() for m, k in plan_copies(c)[1].items()}),
