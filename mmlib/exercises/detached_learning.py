@@ -255,7 +255,7 @@ def check_entropy_weights(answer: Callable[[dict, float], dict[str, Tensor]]) ->
         assert agrees(given, torch.tensor([0.8, 0.2]), atol=1e-3), hint
 
 
-@exercise("Exercise 3, how far entropy weights can get")
+@exercise("Exercise 2, how far entropy weights can get")
 def check_entropy_bound(answer: Callable[[int, float], float]) -> None:
     """Lesson 4: `answer(K, tau)` is the largest ratio of two heads' weights."""
     for K, tau in ((10, 1.0), (6, 1.0), (10, 0.5), (28, 3.0)):
