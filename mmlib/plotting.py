@@ -220,7 +220,7 @@ def plot_detached() -> Figure:
     for y, letter, modality in ((3, "a", "audio"), (0, "v", "visual")):
         color = MODALITY_COLORS[modality]
         toward = -0.35 if y else 0.35
-        say(0, y, rf"encoder $\varphi_{letter}$", color)
+        say(0, y, f"encoder $f_{letter}$", color)
         say(3, y, f"features $h_{letter}$", color)
         say(6, y, f"own head $g_{letter}$", color)
         say(9, y, f"loss of {modality}", color)

@@ -7,10 +7,72 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmlib.exercises.checking import call, compare, exercise, has_keys, normal, small_batch
+from mmlib.exercises.checking import (
+    agrees,
+    call,
+    compare,
+    exercise,
+    has_keys,
+    has_shape,
+    normal,
+    small_batch,
+)
 
 
-@exercise("Exercise 1, who teaches whom")
+@exercise("Your turn, the effective dimensions")
+def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
+    """Lesson 4: `answer(h, target)` is the separability `(d,)` and the effective ones, bool."""
+    three = torch.tensor([0, 1, 2, 1, 0, 2, 0, 1])
+    many = normal(8, 5, seed=15) + torch.tensor([0.0, 0.6, 1.2, 2.0, 4.0]) * three[:, None]
+    tie = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 8.0], [8.0, 8.0, 0.0], [9.0, 1.0, 8.0]])
+    for h, target in ((many, three), (tie, torch.tensor([0, 0, 1, 1]))):  # tie: one is the mean
+        given = call(answer, h, target)
+        assert isinstance(given, tuple | list) and len(given) == 2, "give two, (sep, effective)"
+        d = h.shape[1]
+        sep = has_shape(given[0], (d,), "the separability is {}; give one number a dimension, (d,)")
+        wanted = _separability(h, target)
+        none = torch.full((d,), torch.nan)
+        mistakes = {
+            "a distance has no sign: take the absolute value": _separability(
+                h, target, Tensor.clone
+            ),
+            "the *nearest* mean: the smallest distance": _separability(
+                h, target, lambda x: -x.abs()
+            ),
+            "this is a number of samples; give the share": wanted * len(h),
+            "this is the share that comes out wrong": 1 - wanted,
+            "a class without samples has a mean of NaN: take the classes that occur": (
+                _separability(h, target, classes=torch.arange(10)),
+                none,
+            ),
+            f"the separability should be {_rounded(wanted)}, not {_rounded(sep)}": ...,
+        }
+        compare(sep, wanted, mistakes)
+        chosen = torch.as_tensor(given[1])
+        assert chosen.dtype == torch.bool, f"effective is {chosen.dtype}; give True and False, (d,)"
+        mistakes = {
+            "turned round: effective is *above* the mean": sep < sep.mean(),
+            "strictly above the mean: a dimension at the mean is not effective": sep >= sep.mean(),
+            "the threshold is the mean of the separability, not its median": sep > sep.median(),
+            "the threshold is the modality's own mean, not chance": sep > 1 / len(target.unique()),
+            "the threshold is the mean of the separability, not one half": sep > 0.5,
+            f"effective should be {(sep > sep.mean()).tolist()}, not {chosen.tolist()}": ...,
+        }
+        compare(chosen, sep > sep.mean(), mistakes)
+
+
+def _separability(h: Tensor, target: Tensor, size=torch.abs, classes: Tensor | None = None):
+    classes = target.unique() if classes is None else classes
+    means = torch.stack([h[target == k].mean(0) for k in classes])  # (K, d)
+    guess = classes[size(h[:, None] - means).argmin(1)]  # (N, 1, d) - (K, d) -> (N, d)
+    return (guess == target[:, None]).double().mean(0)
+
+
+def _rounded(x: Tensor) -> list[float]:
+    return [round(float(value), 3) for value in x]
+
+
+@exercise("Your turn, who teaches whom")
 def check_teaching_sets(answer: Callable[[dict[str, Tensor]], dict]) -> None:
     """Lesson 4: `answer(effective)` is a dict from (teacher, student) to bool `(d,)`."""
     effective = {
@@ -20,36 +82,103 @@ def check_teaching_sets(answer: Callable[[dict[str, Tensor]], dict]) -> None:
     }
     for names in (["audio", "visual"], list(effective)):
         given = call(answer, {m: effective[m].clone() for m in names})
-        pairs = {(p, q) for p in names for q in names if p != q}
+        pairs = {(one, other) for one in names for other in names if one != other}
         hint = (
             f"for {', '.join(names)} the keys must be the {len(pairs)} ordered pairs "
             "(teacher, student) of different modalities"
         )
         has_keys(given, pairs, hint)
-        for (p, q), dimensions in given.items():
+        for (one, other), dimensions in given.items():
             booleans = isinstance(dimensions, Tensor) and dimensions.dtype == torch.bool
             assert booleans, "each set is a tensor of True and False, (d,)"
-            teacher, student = effective[p], effective[q]
+            teacher, student = effective[one], effective[other]
             mistakes = {
                 "turned round: the key is (teacher, student)": student & ~teacher,
                 "only where the teacher is effective: not either": teacher ^ student,
                 "where both are effective nobody teaches: and not": teacher & student,
-                "leave out what the student knows: effective[p] & ~effective[q]": teacher,
-                f"wrong for {p} teaching {q}: {dimensions.tolist()}": ...,
+                "leave out what the student knows: E[teacher] & ~E[student]": teacher,
+                f"wrong for {one} teaching {other}: {dimensions.tolist()}": ...,
             }
             compare(dimensions, teacher & ~student, mistakes)
 
 
-@exercise("Exercise 2, who learns")
+@exercise("Your turn, similarities with a stop-gradient")
+def check_similarities(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
+    """Lesson 4: `answer(student, teacher, T, tau)` is `(B, B)`; no gradient for the teacher."""
+    student, teacher = (x.requires_grad_() for x in normal(2, 4, 6, seed=2))
+    T, tau = torch.tensor([True, False, True, True, False, False]), 0.4
+    given = call(answer, student, teacher, T, tau)
+    assert not isinstance(given, Tensor) or teacher.requires_grad, (
+        "the teacher itself no longer learns; `detach()` gives a copy that is held fixed"
+    )
+    given = has_shape(given, (4, 4), "shape {}; give (B, B), a row a student, a column a teacher")
+    s, t = (x.detach() for x in (student, teacher))
+    table = s[:, T] @ t[:, T].T
+    unit = F.normalize(s[:, T], dim=1) @ F.normalize(t[:, T], dim=1).T
+    mistakes = {
+        "rows are students, columns teachers": table.T / tau,
+        "divide by tau": (table, table * tau),
+        "only the dimensions of T": s @ t.T / tau,
+        "these are the dimensions outside T": s[:, ~T] @ t[:, ~T].T / tau,
+        "dot products of the features as they are, not of unit length": (unit / tau, unit),
+        "not the dot products on T, divided by tau": ...,
+    }
+    compare(given, table / tau, mistakes)
+    hint = "the stop-gradient is on the wrong side: the teacher is held fixed, the student learns"
+    reached = [_reached(given, x) for x in (student, teacher)]
+    assert reached != [False, True], hint
+    assert reached[0], "no gradient flows to the student"
+    assert not reached[1], "a gradient reaches the teacher: detach it"
+
+
+def _reached(value: Tensor, leaf: Tensor) -> bool:
+    if not value.requires_grad:
+        return False
+    (sent,) = torch.autograd.grad(value.sum(), leaf, retain_graph=True, allow_unused=True)
+    return sent is not None and bool(sent.any())
+
+
+@exercise("Your turn, the one-way loss")
+def check_duc_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
+    """Lesson 4: `answer(student, teacher, T, tau)` is a mean over students, a scalar."""
+    student, teacher = (x.requires_grad_() for x in normal(2, 5, 6, seed=3))
+    T, tau = torch.tensor([True, True, False, True, False, False]), 0.7
+    s = (student[:, T] @ teacher[:, T].T / tau).detach()
+    own, log_p = torch.arange(5), s.log_softmax(1)
+    given = has_shape(call(answer, student, teacher, T, tau), (), "shape {}; give one number")
+    wanted = F.cross_entropy(s, own)
+    mistakes = {
+        "a sum over the batch: give the mean": 5 * wanted,
+        "the sign: a loss is minus the logarithm": -wanted,
+        "the softmax is missing: compare with all the teachers of the batch": -s.diag().mean(),
+        "each student seeks its teacher: the softmax runs along a row": F.cross_entropy(s.T, own),
+        "this is a probability; the loss is minus its logarithm": log_p.exp().diag().mean(),
+        "the right answer of row i is column i, not every column": -log_p.mean(),
+        "the similarities are divided by tau once": F.cross_entropy(s / tau, own),
+        "not the cross-entropy of the similarities with column i right in row i": ...,
+    }
+    compare(given, wanted, mistakes)
+    assert _reached(given, student), "no gradient flows to the student"
+    assert not _reached(given, teacher), "a gradient reaches the teacher: detach it"
+    large = [call(answer, 50 * x.detach(), 50 * teacher.detach(), T, tau) for x in (student,)]
+    hint = "overflow: exp of a large similarity is infinite; use cross_entropy or log_softmax"
+    assert agrees(large[0], F.cross_entropy(2500 * s, own), atol=0.1), hint
+
+
+@exercise("Your turn, who learns")
 def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]]) -> None:
     """Lesson 4: `answer(loss, encoders)` names the encoders that get a gradient from `loss`."""
     encoders = {m: nn.Linear(3, 4) for m in ("audio", "visual")}
-    h_a, h_v = (encoder(x) for encoder, x in zip(encoders.values(), normal(2, 5, 3), strict=True))
+    x_a, x_v = normal(2, 5, 3)
+    h_a, h_v = encoders["audio"](x_a), encoders["visual"](x_v)
+    nothing = encoders["audio"](0 * x_a)  # only the bias can learn from this
     for loss, wanted, name in (
         (h_a.pow(2).sum(), {"audio"}, "a loss of the sound alone"),
         ((h_a * h_v).sum(), {"audio", "visual"}, "a loss of both"),
         ((h_a.detach() * h_v).sum(), {"visual"}, "a teacher that is detached"),
         (0 * h_a.sum() + h_v.sum(), {"visual"}, "a gradient of zero"),
+        (nothing.sum(), {"audio"}, "a gradient for the last parameter only: ask all of them"),
+        ((h_a[0] - h_a[1]).sum(), {"audio"}, "a gradient for the first one only: ask all of them"),
     ):
         for again in ("", ", asked a second time"):
             given = call(answer, loss, encoders)
@@ -58,9 +187,12 @@ def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]])
                 f"{name}{again}: {sorted(wanted)} learn, not {sorted(given)}; gradients left "
                 "in .grad by an earlier loss do not count, None and 0 neither"
             )
+    names = {"text": nn.Linear(3, 4)}
+    given = call(answer, names["text"](x_a).sum(), names)
+    assert given == {"text"}, f"take the names from the dict: {sorted(names)}, not {sorted(given)}"
 
 
-@exercise("Exercise 3, the class-aware loss")
+@exercise("Exercise 1, the class-aware loss")
 def check_class_aware_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
     """Lesson 4: `answer(student, teacher, target, tau)` leaves same-class samples out."""
     student, teacher = (x.requires_grad_() for x in normal(2, 6, 4))
@@ -86,9 +218,12 @@ def check_class_aware_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Ten
     given.backward()
     still = teacher.grad is None or not teacher.grad.any()
     assert still, "a gradient reaches the teacher: detach it"
+    large = call(answer, 50 * student.detach(), 50 * teacher.detach(), target, tau)
+    hint = "overflow: exp of a large similarity is infinite; use cross_entropy or log_softmax"
+    assert agrees(large, loss(2500 * s), atol=0.1), hint
 
 
-@exercise("Exercise 4, certainty by entropy")
+@exercise("Exercise 2, certainty by entropy")
 def check_entropy_weights(answer: Callable[[dict, float], dict[str, Tensor]]) -> None:
     """Lesson 4: `answer(logits, tau)` is softmax(-H / tau) over heads, a dict of `(B,)`."""
     logits, _ = small_batch()
@@ -99,6 +234,7 @@ def check_entropy_weights(answer: Callable[[dict, float], dict[str, Tensor]]) ->
 
     given = call(answer, logits, 0.5)
     has_keys(given, logits, "give a dict with the names of the heads")
+    result = torch.stack([torch.as_tensor(given[head]) for head in logits])
     mistakes = {
         "the sign: a large entropy is a small certainty": weights(1, 0.5),
         "tau_2 is not used": weights(-1, 1.0),
@@ -106,14 +242,20 @@ def check_entropy_weights(answer: Callable[[dict, float], dict[str, Tensor]]) ->
         "probabilities run over the classes, dim=1": weights(-1, 0.5, 0),
         "not softmax(-H / tau_2) over the heads, (B,) each": ...,
     }
-    result = torch.stack([torch.as_tensor(given[head]) for head in logits])
     compare(result, weights(-1, 0.5), mistakes)
-    sure = {"audio": torch.tensor([[1000.0, 0.0]]), "visual": torch.tensor([[0.0, 0.0]])}
-    weights = torch.stack([torch.as_tensor(w) for w in call(answer, sure, 0.5).values()])
-    assert not weights.isnan().any(), "NaN for a head that is wholly sure: 0 log 0 must be 0"
+    for large, hint in (
+        (-1000.0, "0 log 0 must be 0: a head that is wholly sure has an entropy of 0"),
+        (1000.0, "exp(1000) is infinite: take the probabilities by softmax or log_softmax"),
+    ):
+        sure = {"audio": torch.tensor([[large, 0.0]]), "visual": torch.tensor([[0.0, 0.0]])}
+        given = call(answer, sure, 0.5)
+        given = torch.cat([torch.as_tensor(given[head]).reshape(1) for head in sure])
+        assert not given.isnan().any(), f"NaN for logits of {large:.0f} and 0; {hint}"
+        hint = f"for logits of {large:.0f} and 0 beside 0 and 0 the weights are 0.8 and 0.2"
+        assert agrees(given, torch.tensor([0.8, 0.2]), atol=1e-3), hint
 
 
-@exercise("Exercise 5, how far entropy weights can get")
+@exercise("Exercise 2, how far entropy weights can get")
 def check_entropy_bound(answer: Callable[[int, float], float]) -> None:
     """Lesson 4: `answer(K, tau)` is the largest ratio of two heads' weights."""
     for K, tau in ((10, 1.0), (6, 1.0), (10, 0.5), (28, 3.0)):

@@ -8,7 +8,12 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-SECOND_EDITION = ("01_imbalance_phenomenon", "02_sample_valuation", "03_boosting")
+SECOND_EDITION = (
+    "01_imbalance_phenomenon",
+    "02_sample_valuation",
+    "03_boosting",
+    "04_detached_learning",
+)
 TURN = re.compile(r"^\*\*Your turn", re.M)
 AT_MOST = {
     "cells": 60,

@@ -13,11 +13,68 @@ from answers import (  # noqa: F401
 )
 from mmlib.exercises import (
     check_class_aware_loss,
+    check_duc_loss,
+    check_effective,
     check_entropy_bound,
     check_entropy_weights,
+    check_similarities,
     check_teaching_sets,
     check_who_learns,
 )
+
+
+def effective(h, target, classes=None, size=torch.abs, axis=1):
+    classes = target.unique() if classes is None else classes
+    means = torch.stack([h[target == k].mean(0) for k in classes])
+    guess = classes[size(h[:, None] - means).argmin(axis)]
+    sep = (guess == target[:, None]).float().mean(0)
+    return sep, sep > sep.mean()
+
+
+def by_rule(rule):
+    def answer(h, target):
+        sep, _ = effective(h, target)
+        return sep, rule(sep)
+
+    return answer
+
+
+def by_distance(size):
+    return lambda h, target: effective(h, target, size=size)
+
+
+def whole_vector(h, target):
+    means = torch.stack([h[target == k].mean(0) for k in target.unique()])
+    right = torch.cdist(h, means).argmin(1) == target
+    return right.float().mean(), torch.tensor(True)
+
+
+def similarities(student, teacher, T, tau):
+    return student[:, T] @ teacher.detach()[:, T].T / tau
+
+
+def frozen(student, teacher, T, tau):
+    teacher.requires_grad_(False)
+    return student[:, T] @ teacher[:, T].T / tau
+
+
+def of_unit_length(student, teacher, T, tau):
+    return similarities(F.normalize(student[:, T]), F.normalize(teacher[:, T]), T[T], tau)
+
+
+def duc_loss(student, teacher, T, tau):
+    return F.cross_entropy(similarities(student, teacher, T, tau), torch.arange(len(student)))
+
+
+def by_exponentials(student, teacher, T, tau):
+    s = torch.exp(similarities(student, teacher, T, tau))
+    return -torch.log(s.diag() / s.sum(1)).mean()
+
+
+def class_aware_by_exponentials(student, teacher, target, tau):
+    s = torch.exp(student @ teacher.detach().T / tau)
+    others = (target[:, None] == target).fill_diagonal_(False)
+    return -torch.log(s.diag() / s.masked_fill(others, 0).sum(1)).mean()
 
 
 def teaching_sets(effective):
@@ -28,6 +85,15 @@ def who_learns(loss, encoders, zero=False):
     def learns(encoder):
         sent = torch.autograd.grad(loss, encoder.parameters(), retain_graph=True, allow_unused=True)
         return any(g is not None and (zero or g.any()) for g in sent)
+
+    return {m for m, encoder in encoders.items() if learns(encoder)}
+
+
+def learns_by_one(loss, encoders, which):
+    def learns(encoder):
+        parameter = list(encoder.parameters())[which]
+        (sent,) = torch.autograd.grad(loss, parameter, retain_graph=True, allow_unused=True)
+        return sent is not None and sent.any()
 
     return {m for m, encoder in encoders.items() if learns(encoder)}
 
@@ -67,7 +133,20 @@ def same(z, target, dim=1):
     return z.softmax(dim).gather(1, target[:, None])
 
 
+def softmax_by_hand(z, tau):
+    p = {m: torch.exp(x) / torch.exp(x).sum(1, keepdim=True) for m, x in z.items()}
+    H = torch.stack([torch.special.entr(x).sum(1) for x in p.values()])
+    return dict(zip(z, (-H / tau).softmax(0), strict=True))
+
+
+def without_nan(z, tau):
+    return {m: w.nan_to_num(0.0) for m, w in entropy_weights(z, tau, plain=True).items()}
+
+
 RIGHT = {
+    check_effective: effective,
+    check_similarities: similarities,
+    check_duc_loss: duc_loss,
     check_teaching_sets: teaching_sets,
     check_who_learns: who_learns,
     check_class_aware_loss: class_aware,
@@ -76,6 +155,52 @@ RIGHT = {
 }
 
 WRONG = [
+    (check_effective, lambda h, y: effective(h, y)[0], "two, "),
+    (check_effective, by_distance(lambda x: x), "absolute value"),
+    (check_effective, by_distance(lambda x: -x.abs()), "smallest distance"),
+    (check_effective, lambda h, y: (len(h) * effective(h, y)[0], effective(h, y)[1]), "the share"),
+    (check_effective, lambda h, y: (1 - effective(h, y)[0], effective(h, y)[1]), "comes out wrong"),
+    (check_effective, lambda h, y: effective(h, y, torch.arange(10)), "take the classes"),
+    (check_effective, whole_vector, "one number a dimension"),
+    (check_effective, lambda h, y: (effective(h.T[: len(y)].T, y)[0][:3], 0), "one number a dim"),
+    (check_effective, by_rule(lambda sep: sep.round()), "True and False"),
+    (check_effective, by_rule(lambda sep: sep < sep.mean()), "turned round"),
+    (check_effective, by_rule(lambda sep: sep >= sep.mean()), "strictly"),
+    (check_effective, by_rule(lambda sep: sep > sep.median()), "not its median"),
+    (check_effective, by_rule(lambda sep: sep > 1 / 3), "not chance"),
+    (check_effective, by_rule(lambda sep: sep > 0.5), "not one half"),
+    (check_similarities, lambda s, t, T, tau: similarities(t, s, T, tau), "columns teachers"),
+    (check_similarities, lambda s, t, T, tau: similarities(s, t, T, 1), "divide by tau"),
+    (check_similarities, lambda s, t, T, tau: similarities(s, t, T, 1 / tau), "divide by tau"),
+    (check_similarities, lambda s, t, T, tau: similarities(s, t, T | True, tau), "only the dim"),
+    (check_similarities, lambda s, t, T, tau: similarities(s, t, ~T, tau), "outside T"),
+    (check_similarities, of_unit_length, "unit length"),
+    (check_similarities, lambda s, t, T, tau: s[:, T] * t.detach()[:, T] / tau, "B, B"),
+    (check_similarities, lambda s, t, T, tau: similarities(t, s, T, tau).T, "wrong side"),
+    (check_similarities, lambda s, t, T, tau: s[:, T] @ t[:, T].T / tau, "detach it"),
+    (check_similarities, lambda *a: similarities(*a).detach(), "to the student"),
+    (check_similarities, frozen, "no longer learns"),
+    (check_duc_loss, lambda *a: 5 * duc_loss(*a), "a sum over the batch"),
+    (check_duc_loss, lambda *a: -duc_loss(*a), "the sign"),
+    (check_duc_loss, lambda *a: -similarities(*a).diag().mean(), "softmax is missing"),
+    (check_duc_loss, lambda s, t, T, tau: duc_loss(t, s, T, tau), "along a row"),
+    (check_duc_loss, lambda *a: similarities(*a).softmax(1).diag().mean(), "a probability"),
+    (check_duc_loss, lambda *a: -similarities(*a).log_softmax(1).mean(), "not every column"),
+    (check_duc_loss, lambda s, t, T, tau: duc_loss(s, t, T, tau**2), "once"),
+    (check_duc_loss, lambda *a: similarities(*a).log_softmax(1).diag(), "give one number"),
+    (check_duc_loss, lambda *a: duc_loss(*a).detach(), "to the student"),
+    (check_duc_loss, by_exponentials, "overflow"),
+    (check_duc_loss, lambda s, t, T, tau: duc_loss(t, s, T, tau) * 0 + 1, "not the cross-entropy"),
+    (check_who_learns, lambda loss, e: learns_by_one(loss, e, 0), "last parameter only"),
+    (check_who_learns, lambda loss, e: learns_by_one(loss, e, -1), "first one only"),
+    (
+        check_who_learns,
+        lambda loss, e: {m for m in ("audio", "visual") if m in who_learns(loss, e)},
+        "take the names",
+    ),
+    (check_class_aware_loss, class_aware_by_exponentials, "overflow"),
+    (check_entropy_weights, softmax_by_hand, "is infinite"),
+    (check_entropy_weights, without_nan, "0.8 and 0.2"),
     (
         check_teaching_sets,
         lambda e: {(q, p): x for (p, q), x in teaching_sets(e).items()},
