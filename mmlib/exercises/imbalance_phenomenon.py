@@ -39,6 +39,7 @@ def check_joint_logits(answer: Callable[[dict, dict, Tensor], dict[str, Tensor]]
         for m in names:
             mistakes = {
                 f"z of {m} lacks the bias": share[m],
+                f"z of {m} gets the whole bias, not a share of it": share[m] + b / len(names),
                 f"z of {m} must not hold the other modalities": sum(share.values()) + b,
                 f"z of {m} is not h @ W.T + b": ...,
             }
@@ -71,6 +72,11 @@ def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -
         "the sign is turned: the error is p - e_y, not e_y - p": -wanted,
         "too large by B: the loss is a mean over the batch": len(target) * wanted,
         "divide by B alone, not by B and K": wanted / 4,
+        "the error is p - e_y: the logits stand where p should": (
+            logits["fused"] - F.one_hot(target, 4)
+        )
+        @ weight
+        / 6,
         "the error is p - e_y: e_y is missing": logits["fused"].softmax(1) @ weight / 6,
         "not what autograd gives: p is a softmax over the classes, dim=1": ...,
     }
@@ -122,6 +128,10 @@ def check_coefficient(answer: Callable[[Tensor, float], Tensor]) -> None:
         "alpha multiplies rho inside the tanh": torch.where(
             rho > 1, 1 - alpha * torch.tanh(rho), 1.0
         ),
+        "at rho = 1 nobody is ahead: the coefficient is 1": torch.where(rho >= 1, braked, 1.0),
+        "tanh of alpha times rho itself, not of rho - 1": torch.where(
+            rho > 1, 1 - torch.tanh(alpha * (rho - 1)), 1.0
+        ),
         "alpha is not used": torch.where(rho > 1, 1 - torch.tanh(rho), 1.0),
         "not 1 - tanh(alpha * rho) where rho > 1, else 1": ...,
     }
@@ -130,7 +140,7 @@ def check_coefficient(answer: Callable[[Tensor, float], Tensor]) -> None:
 
 @exercise("Your turn, a loss with weights")
 def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
-    """Lesson 1: `answer(logits, target, weights)` is `CE(z) + sum of w_m CE(z_m)`."""
+    """Lesson 1: `answer(logits, target, weights)` is `CE(z) + sum of lambda_m CE(z_m)`."""
     logits, target = small_batch()
     logits = {m: z.requires_grad_() for m, z in logits.items()}
     weights = {"audio": 0.5, "visual": 2.0}
@@ -144,7 +154,7 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
         "a sum over modalities, not a mean": fused + alone / 2,
         "each loss is a mean over the batch, not its sum": len(target) * (fused + alone),
         "the sign is turned: a loss is what becomes small": -(fused + alone),
-        "not CE(z) + sum of w_m CE(z_m), each a mean over the batch": ...,
+        "not CE(z) + sum of lambda_m CE(z_m), each a mean over the batch": ...,
     }
     compare(given, fused + alone, mistakes)
     assert given.requires_grad, "no gradient flows: do not detach, and do not call .item()"
@@ -164,11 +174,14 @@ def check_paired_interval(answer: Callable[[Sequence[float], Sequence[float]], t
     unpaired = stats.t.ppf(0.975, 8) * np.sqrt(a.var(ddof=1) + b.var(ddof=1)) / root
     given = [float(x) for x in call(answer, a, b)]
     assert len(given) == 3, f"give three numbers, (mean, low, high), not {len(given)}"
+    assert not np.isclose(given[1], d.mean()), "the order is mean, low, high"
+    assert not np.isclose(given[0], -d.mean()), "turned round: the differences are a - b"
     assert np.isclose(given[0], d.mean()), "the first number is the mean of a - b"
     half_widths = {
         "this is the unpaired interval: take differences first, seed by seed": unpaired,
         "five seeds are few: use t with S - 1, not 1.96": 1.96 * deviation / root,
         "divide the squared deviations by S - 1 (ddof=1)": t * d.std() / root,
+        "t has S - 1 degrees of freedom": stats.t.ppf(0.975, 5) * deviation / root,
         "2.5 % on each side: t at 0.975": stats.t.ppf(0.95, 4) * deviation / root,
         "the deviation of a mean is smaller by the square root of S": t * deviation,
         "not mean -+ t * sigma / sqrt(S) of the differences": ...,

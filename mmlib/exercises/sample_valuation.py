@@ -1,7 +1,7 @@
 """The checks of lesson 2, the value of a sample."""
 
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import torch
@@ -36,7 +36,10 @@ def check_contribution(answer: Callable[[dict[str, Tensor]], tuple[Tensor, Tenso
             "halve with / 2: // 2 drops the halves": (first + second) // 2,
             "this is what it adds as the first to enter; what as the second?": (first, first / 2),
             "this is what it adds as the second to enter; what as the first?": (second, second / 2),
-            "the two are exchanged": (u[other] - u[""] + u["av"] - u[m]) / 2,
+            ("this is the sound's formula" if i else "the two are exchanged"): (
+                u[other] - u[""] + u["av"] - u[m]
+            )
+            / 2,
             "both get the same, u(av) / 2: what m adds as the second is u(av) less the *other's* "
             "pay": u["av"] / 2,
             f"for u = { {k: x.tolist() for k, x in u.items()} } it should be "
@@ -108,10 +111,17 @@ def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) 
         numbers = torch.tensor([float(given[m]) for m in players])
         grand = frozenset(players)
         last = torch.tensor([v[grand] - v[grand - {m}] for m in players])
+        steps = [frozenset(players[:i]) for i in range(len(players) + 1)]
+        order = torch.tensor([v[after] - v[before] for before, after in pairwise(steps)])
+        equal = torch.full((len(players),), v[grand] / len(players))
         adds_up = np.isclose(numbers.sum().item(), v[grand], atol=1e-4)
         mistakes = {
             "this is what each adds when it comes last; average over all C": last,
-            "the sum is right, the shares are not: C must not hold m": ... if adds_up else (),
+            "this is one order alone: take the mean over all M! orders": order,
+            "the sum is shared equally: what does each *add*?": equal,
+            "the sum is right, the shares are not: all M! orders, or all C without m?": ...
+            if adds_up
+            else (),
             f"with {len(players)} players the values add up to {numbers.sum():.3f}, not to u of "
             f"all, {v[grand]:.3f}: check the weight |C|! (M - |C| - 1)! / M!, and that C runs "
             "over all sets without m, the empty one too": ...,
@@ -133,6 +143,10 @@ def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
     index, keep = given
     given, wanted = torch.as_tensor(index).tolist(), [0, 1, 2, 3, 1, 1, 3, 0, 2, 2, 2]
     assert given != wanted[4:], "the originals are missing: first come all N of them"
+    assert given == wanted or sorted(given) != sorted(wanted), (
+        "the right visits in another order: originals, then the copies modality by modality, "
+        "those of one sample side by side"
+    )
     assert given == wanted, (
         f"for counts {[c.tolist() for c in counts.values()]} index should be {wanted}, not {given}"
     )
@@ -163,6 +177,7 @@ def check_auc(answer: Callable[[Tensor, Tensor], float]) -> None:
         "ties are missing: a tie is half a success": above,
         "a tie counts half, not in full": above + ties,
         "turned round: count pairs in which the *positive* is higher": 1 - wanted,
+        "tied pairs stay in the count of pairs": above / (1 - ties),
         "divide by the number of (positive, negative) pairs, not by N squared": above * 15 / 64,
         f"{given:.3f}, expected {wanted:.3f}: pairs won, ties half": ...,
     }

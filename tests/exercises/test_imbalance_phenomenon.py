@@ -131,6 +131,17 @@ WRONG = [
         lambda rho, alpha: torch.where(rho > 1, 1 - torch.tanh(rho), 1.0),
         "alpha is not used",
     ),
+    (
+        check_coefficient,
+        lambda rho, alpha: torch.where(rho >= 1, 1 - torch.tanh(alpha * rho), 1.0),
+        "nobody is ahead",
+    ),
+    (
+        check_coefficient,
+        lambda rho, alpha: torch.where(rho > 1, 1 - torch.tanh(alpha * (rho - 1)), 1.0),
+        "not of rho - 1",
+    ),
+    (check_joint_logits, lambda h, W, b: joint_logits(h, W, b / len(h)), "the whole bias"),
     (check_coefficient, lambda rho, alpha: 1.0 if rho <= 1 else 0.5, "torch.where, not with `if`"),
     (check_coefficient, lambda rho, alpha: coefficient(rho, alpha).mean(), "as many numbers"),
     (check_louder_loss, two_losses, "a sum of two losses"),
@@ -213,6 +224,8 @@ WRONG = [
     ),
     (check_paired_interval, lambda a, b: interval(b, a), "a - b"),
     (check_paired_interval, lambda a, b: interval(a, b)[:2], "three numbers"),
+    (check_paired_interval, lambda a, b: sorted(interval(a, b)), "mean, low, high"),
+    (check_feature_gradient, lambda W, z, y: (z - F.one_hot(y, 4)) @ W / 6, "where p should"),
     (
         check_optimizer,
         lambda model, lr, factor: torch.optim.SGD(model.encoders["visual"].parameters(), lr, 0.9),
@@ -245,6 +258,7 @@ def test_interval_variants():
     for half, hint in (
         (lambda a, b: unpaired * ((a.var(ddof=1) + b.var(ddof=1)) / 5) ** 0.5, "unpaired"),
         (lambda a, b: t * (a - b).std() / 5**0.5, "ddof=1"),
+        (lambda a, b: stats.t.ppf(0.975, 5) * (a - b).std(ddof=1) / 5**0.5, "degrees of freedom"),
         (lambda a, b: t * (a - b).std(ddof=1), "square root of S"),
         (lambda a, b: stats.t.ppf(0.95, 4) * (a - b).std(ddof=1) / 5**0.5, "2.5 %"),
     ):

@@ -77,7 +77,7 @@ WRONG = [
     ),
     (check_contribution, lambda u: (u["av"] - u["v"], u["av"] - u["a"]), "as the second to enter"),
     (check_contribution, lambda u: contribution(u)[::-1], "exchanged"),
-    (check_contribution, lambda u: (contribution(u)[0],) * 2, "phi_v: the two are exchanged"),
+    (check_contribution, lambda u: (contribution(u)[0],) * 2, "phi_v: this is the sound's formula"),
     (check_contribution, lambda u: (u["av"], u["av"]), "it should be"),
     (check_contribution, lambda u: contribution(u)[0], "two tensors"),
     (check_contribution, lambda u: (u["audio"], u["visual"]), "stops with KeyError"),
@@ -114,13 +114,37 @@ WRONG = [
     (
         check_shapley,
         lambda v: {m: v[max(v, key=len)] / len(max(v, key=len)) for m in max(v, key=len)},
+        "shared equally",
+    ),
+    (
+        check_shapley,
+        lambda v: (
+            {m: x + (m == "a") - (m == "v") * 1.0 for m, x in shapley(v).items()}
+            if "v" in max(v, key=len)
+            else {m: x + (m == "a") - (m == "b") * 1.0 for m, x in shapley(v).items()}
+        ),
         "shares are not",
     ),
     (check_shapley, lambda v: v[frozenset("x")], "stops with KeyError"),
     (check_plan_copies, lambda c: plan_copies(c, turned=True), "turned round"),
     (check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "originals are missing"),
-    (check_plan_copies, lambda c: (plan_copies(c)[0].sort().values, {}), "index should be"),
+    (check_plan_copies, lambda c: (plan_copies(c)[0].sort().values, {}), "side by side"),
     (check_plan_copies, lambda c: plan_copies(c)[0], "give two things"),
+    (check_plan_copies, lambda c: (plan_copies(c)[0] + 1, {}), "index should be"),
+    (
+        check_auc,
+        lambda s, p: area_under_curve(s, p, tie=0) / (1 - (s[p][:, None] == s[~p]).double().mean()),
+        "tied pairs stay",
+    ),
+    (
+        check_shapley,
+        lambda v: {
+            m: v[frozenset(sorted(max(v, key=len))[: i + 1])]
+            - v[frozenset(sorted(max(v, key=len))[:i])]
+            for i, m in enumerate(sorted(max(v, key=len)))
+        },
+        "one order alone",
+    ),
     (
         check_plan_copies,
         lambda c: (plan_copies(c)[0], {m: k.long() for m, k in plan_copies(c)[1].items()}),
