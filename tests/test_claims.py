@@ -101,8 +101,6 @@ CONTROL_OF = {
 }
 RANDOM_COPIES = ["valuation-random-samples", "valuation-random"]
 UNIMODAL = ["joint-unimodal", "joint-unimodal, same steps"]
-DETACHED_CONTROLS = ["no shared head", "permuted labels", "random dimensions"]
-DETACHED_CONTROLS += ["normalised features"]
 GAP_READINGS = ["gap", "gap, permuted posterior", "gap, hard posterior", "gap, v1 weights"]
 GAP_READINGS += ["gap, no warm-up"]
 GAP_PARTS = ["penalty only", "shift only", "weights only"]
@@ -529,9 +527,6 @@ LESSON_4 = {
         no_clear_difference(DETACHED, RUNG_2, world=HUMAN),
         within(DETACHED, RUNG_2, points=1.4, world=HUMAN),
     ),
-    "the whole's fused accuracy shows no difference to own heads only": both(
-        *(no_clear_difference(DETACHED, OWN_HEADS, world=world) for world in WORLDS)
-    ),
     "own heads added are clearly above the fusion head alone, in both worlds": both(
         *(
             above(DETACHED, DETACHED, "fused_heads", against="concat", world=world)
@@ -586,6 +581,11 @@ LESSON_4 = {
     "own heads only have a picture's probe clearly below two networks', synthetic voices": below(
         OWN_HEADS, "ensemble", PICTURE_PROBE
     ),
+    "at half their rate two networks lose a point, clearly; at a quarter not clearly": both(
+        above("ensemble", "ensemble, joint's rate"),
+        about("ensemble", "ensemble, joint's rate", points=1),
+        no_clear_difference("ensemble", "ensemble, that rate"),
+    ),
     "the weights find what is ruined, of sounds and of pictures": both(
         *(
             every_seed(DETACHED, f"auc_weight_{m}", over=over, world=world, **CORRUPTED)
@@ -605,9 +605,8 @@ LESSON_4 = {
             ),
         )
     ),
-    "random dimensions raise the sound's separability, too; the picture's not clearly": both(
-        above("random dimensions", RUNG_2, f"separability_{SOUND}"),
-        no_clear_difference("random dimensions", RUNG_2, f"separability_{PICTURE}"),
+    "random dimensions raise the sound's separability, too": above(
+        "random dimensions", RUNG_2, f"separability_{SOUND}"
     ),
     "chosen minus random dimensions: both intervals contain 0": both(
         *(
@@ -621,9 +620,6 @@ LESSON_4 = {
     ),
     "without the shared head the one-way loss raises the sound's separability, too": above(
         "no shared head", OWN_HEADS, f"separability_{SOUND}"
-    ),
-    "in fused accuracy no control shows a difference": each(
-        no_clear_difference, DETACHED, DETACHED_CONTROLS
     ),
     "it is clearly above OGM-GE; to sample valuation no difference shows, in both worlds": both(
         *(above(DETACHED, "ogm-ge", by=5, world=world) for world in WORLDS),
