@@ -605,8 +605,9 @@ LESSON_4 = {
             ),
         )
     ),
-    "random dimensions raise the sound's separability, too": above(
-        "random dimensions", RUNG_2, f"separability_{SOUND}"
+    "random dimensions clearly raise the sound's separability, not the picture's": both(
+        above("random dimensions", RUNG_2, f"separability_{SOUND}"),
+        no_clear_difference("random dimensions", RUNG_2, f"separability_{PICTURE}"),
     ),
     "chosen minus random dimensions: both intervals contain 0": both(
         *(
