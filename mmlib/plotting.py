@@ -223,12 +223,14 @@ def plot_detached() -> Figure:
         say(0, y, f"encoder $f_{letter}$", color)
         say(3, y, f"features $h_{letter}$", color)
         say(6, y, f"own head $g_{letter}$", color)
-        say(9, y, f"loss of {modality}", color)
+        say(9, y, f"own loss, {modality}", color)
+        shared = 1.5 - 1.4 * toward  # the height of the shared head's loss
+        say(9, shared, f"shared loss, {modality}", color)
         arrow((0.85, y), (2.1, y), color)
         arrow((3.9, y), (5.05, y), color)
-        arrow((6.95, y), (8.05, y), color)
+        arrow((6.95, y), (7.9, y), color)
         arrow((3.8, y + toward), (5.0, 1.5 - 0.55 * toward), color)
-        arrow((7.05, 1.5 - 0.4 * toward), (8.3, y + 1.2 * toward), color)
+        arrow((7.05, 1.5 - 0.3 * toward), (7.75, shared), color)
     for x, start, end, modality, text in (
         (2.6, 2.6, 0.4, "audio", "$T_{a \\to v}$"),
         (3.3, 0.4, 2.6, "visual", "$T_{v \\to a}$"),
@@ -238,4 +240,4 @@ def plot_detached() -> Figure:
         side = "right" if modality == "audio" else "left"
         axes.text(x + (-0.1 if side == "right" else 0.1), 1.5, text, ha=side, va="center")
     axes.text(0, 1.5, "teaching runs one way,\nno gradient returns", ha="center", va="center")
-    return drawing.cropped((-1.2, 10), (-0.5, 3.5))
+    return drawing.cropped((-1.2, 10.3), (-0.5, 3.5))

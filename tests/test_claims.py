@@ -101,8 +101,6 @@ CONTROL_OF = {
 }
 RANDOM_COPIES = ["valuation-random-samples", "valuation-random"]
 UNIMODAL = ["joint-unimodal", "joint-unimodal, same steps"]
-DETACHED_CONTROLS = ["no shared head", "permuted labels", "random dimensions"]
-DETACHED_CONTROLS += ["normalised features"]
 GAP_READINGS = ["gap", "gap, permuted posterior", "gap, hard posterior", "gap, v1 weights"]
 GAP_READINGS += ["gap, no warm-up"]
 GAP_PARTS = ["penalty only", "shift only", "weights only"]
@@ -488,109 +486,176 @@ LESSON_3 = {
     ),
 }
 
+DETACHED, RUNG_2, OWN_HEADS = "detached", "no contrast", "isolated"  # the whole; rungs 1-2; rung 1
+WORLDS = (SYNTHETIC, HUMAN)
 LESSON_4 = {
-    "detached learning is clearly above joint training, in both worlds, by five points": both(
-        above("detached", "joint", by=5), above("detached", "joint", by=5, world=HUMAN)
+    "two networks, the whole, joint training: this order in both worlds": both(
+        *(
+            ahead(better, worse, world=world)
+            for better, worse in pairwise(("ensemble", DETACHED, "joint"))
+            for world in WORLDS
+        )
     ),
-    "validation chose its rate 0.1, the smallest that was tried, and temperature 2": (
-        best_on_validation("detached", lr=0.1, temperature=2.0)
+    "the whole is clearly above joint training, in both worlds, by five points": both(
+        *(above(DETACHED, "joint", by=5, world=world) for world in WORLDS)
     ),
-    "two networks are clearly better with synthetic voices": below("detached", "ensemble"),
+    "so are own heads only; their picture's probe gains over fifteen points, in both worlds": both(
+        *(above(OWN_HEADS, "joint", by=5, world=world) for world in WORLDS),
+        *(above(OWN_HEADS, "joint", PICTURE_PROBE, by=15, world=world) for world in WORLDS),
+    ),
+    "validation chose its rate, the smallest or largest of those tried, and temperature 2": both(
+        best_on_validation(DETACHED, lr=0.1, temperature=2.0),
+        best_on_validation(DETACHED, lr=0.2, temperature=2.0, world=HUMAN),
+        best_on_validation("ensemble", lr=0.4),
+        best_on_validation("ensemble", lr=0.4, world=HUMAN),
+    ),
+    "two networks are clearly better with synthetic voices": below(DETACHED, "ensemble"),
     "with human voices no difference shows, and the mean of two networks is higher": both(
-        no_clear_difference("detached", "ensemble", world=HUMAN),
-        behind("detached", "ensemble", world=HUMAN),
+        no_clear_difference(DETACHED, "ensemble", world=HUMAN),
+        behind(DETACHED, "ensemble", world=HUMAN),
     ),
-    "to a loss for each modality no difference shows, about three points are possible": both(
-        no_clear_difference("detached", "joint-unimodal"),
-        no_clear_difference("detached", "joint-unimodal", world=HUMAN),
-        between("detached", "joint-unimodal", low=-3.5, high=3.5),
-        between("detached", "joint-unimodal", low=-3.9, high=3.5, world=HUMAN),
+    "in the picture's probe two networks show no difference; about three points are possible": both(
+        *(
+            claim(DETACHED, "ensemble", PICTURE_PROBE, world=world, **points)
+            for world in WORLDS
+            for claim, points in ((no_clear_difference, {}), (within, {"points": 3.2}))
+        )
     ),
-    "isolation carries: own heads only are clearly above joint training, in both worlds": both(
-        above("isolated", "joint", by=5), above("isolated", "joint", by=5, world=HUMAN)
+    "the shared head raises the picture's probe clearly, in both worlds": both(
+        *(above(RUNG_2, OWN_HEADS, PICTURE_PROBE, world=world) for world in WORLDS)
+    ),
+    "the one-way loss adds a point there with synthetic voices, not clearly with human ones": both(
+        above(DETACHED, RUNG_2, PICTURE_PROBE),
+        about(DETACHED, RUNG_2, PICTURE_PROBE, points=1),
+        no_clear_difference(DETACHED, RUNG_2, PICTURE_PROBE, world=HUMAN),
+    ),
+    "by the picture's own head neither rung is clear alone, both together are": both(
+        *(no_clear_difference(RUNG_2, OWN_HEADS, PICTURE, world=world) for world in WORLDS),
+        *(no_clear_difference(DETACHED, RUNG_2, PICTURE, world=world) for world in WORLDS),
+        *(above(DETACHED, OWN_HEADS, PICTURE, world=world) for world in WORLDS),
+    ),
+    "over own heads the whole gains in the picture's probe, in both worlds": both(
+        *(above(DETACHED, OWN_HEADS, PICTURE_PROBE, world=world) for world in WORLDS)
+    ),
+    "the shared head costs the sound's own head two points with synthetic voices": both(
+        below(RUNG_2, OWN_HEADS, SOUND), about(RUNG_2, OWN_HEADS, SOUND, points=-2)
+    ),
+    "to a loss for each modality no difference shows, nearly four points are possible": both(
+        no_clear_difference(DETACHED, "joint-unimodal"),
+        no_clear_difference(DETACHED, "joint-unimodal", world=HUMAN),
+        within(DETACHED, "joint-unimodal", points=3.5),
+        within(DETACHED, "joint-unimodal", points=3.9, world=HUMAN),
     ),
     "for the shared head no difference shows; about three points with human voices": both(
-        no_clear_difference("no contrast", "isolated"),
-        within("no contrast", "isolated", points=1.5),
-        no_clear_difference("no contrast", "isolated", world=HUMAN),
-        within("no contrast", "isolated", points=3.5, world=HUMAN),
+        no_clear_difference(RUNG_2, OWN_HEADS),
+        within(RUNG_2, OWN_HEADS, points=1.5),
+        no_clear_difference(RUNG_2, OWN_HEADS, world=HUMAN),
+        within(RUNG_2, OWN_HEADS, points=3.5, world=HUMAN),
     ),
     "for the one-way loss no difference shows, nor is more than about a point to be expected": both(
-        no_clear_difference("detached", "no contrast"),
-        within("detached", "no contrast", points=1),
-        no_clear_difference("detached", "no contrast", world=HUMAN),
-        within("detached", "no contrast", points=1.4, world=HUMAN),
+        no_clear_difference(DETACHED, RUNG_2),
+        within(DETACHED, RUNG_2, points=1),
+        no_clear_difference(DETACHED, RUNG_2, world=HUMAN),
+        within(DETACHED, RUNG_2, points=1.4, world=HUMAN),
     ),
-    "own heads added have the highest mean of the ways to fuse, the fusion head alone the lowest": (
-        both(
-            *(
-                ahead("detached", "detached", better, against=worse, world=world)
-                for better, worse in pairwise(("fused_heads", "fused_uniform", "fused", "concat"))
-                for world in (SYNTHETIC, HUMAN)
-            )
+    "own heads added are clearly above the fusion head alone, in both worlds": both(
+        *(
+            above(DETACHED, DETACHED, "fused_heads", against="concat", world=world)
+            for world in WORLDS
         )
     ),
-    "certainty is a shade below equal weights, by under half a point": both(
+    "and clearly above rung 5 with human voices, not with synthetic ones": both(
+        above(DETACHED, DETACHED, "fused_heads", against="fused", world=HUMAN),
+        no_clear_difference(DETACHED, DETACHED, "fused_heads", against="fused"),
+    ),
+    "certainty is clearly below equal weights with synthetic voices, by under half a point": both(
+        below(DETACHED, DETACHED, against="fused_uniform"),
+        mean_between(DETACHED, DETACHED, against="fused_uniform", low=-0.5, high=0),
+        no_clear_difference(DETACHED, DETACHED, against="fused_uniform", world=HUMAN),
+    ),
+    "and clearly above on corrupted's ruined samples, by half a point, synthetic voices only": both(
+        above(DETACHED, DETACHED, "fused_ruined", against="fused_uniform_ruined", **CORRUPTED),
+        mean_between(
+            DETACHED,
+            DETACHED,
+            "fused_ruined",
+            against="fused_uniform_ruined",
+            low=0.45,
+            high=0.55,
+            **CORRUPTED,
+        ),
+        no_clear_difference(
+            DETACHED,
+            DETACHED,
+            "fused_ruined",
+            against="fused_uniform_ruined",
+            world=HUMAN,
+            **CORRUPTED,
+        ),
+    ),
+    "over all samples of corrupted certainty and equal weights show no difference": both(
+        *(
+            no_clear_difference(
+                DETACHED, DETACHED, against="fused_uniform", world=world, **CORRUPTED
+            )
+            for world in WORLDS
+        )
+    ),
+    "with own heads added a point or more is still missing to two networks": both(
         *(
             mean_between(
-                "detached", "detached", against="fused_uniform", low=-0.5, high=0, world=world
+                DETACHED, "ensemble", "fused_heads", against="fused", low=-2, high=-1, world=world
             )
-            for world in (SYNTHETIC, HUMAN)
+            for world in WORLDS
         )
     ),
-    "and a shade above on the ruined samples of corrupted, by under a point": both(
-        *(
-            mean_between(
-                "detached",
-                "detached",
-                "fused_ruined",
-                against="fused_uniform_ruined",
-                low=0,
-                high=1,
-                world=world,
-                **CORRUPTED,
-            )
-            for world in (SYNTHETIC, HUMAN)
-        )
+    "own heads only have a picture's probe clearly below two networks', synthetic voices": below(
+        OWN_HEADS, "ensemble", PICTURE_PROBE
+    ),
+    "at half their rate two networks lose a point, clearly; at a quarter not clearly": both(
+        above("ensemble", "ensemble, joint's rate"),
+        about("ensemble", "ensemble, joint's rate", points=1),
+        no_clear_difference("ensemble", "ensemble, that rate"),
     ),
     "the weights find what is ruined, of sounds and of pictures": both(
         *(
-            every_seed("detached", f"auc_weight_{m}", over=over, world=world, **CORRUPTED)
+            every_seed(DETACHED, f"auc_weight_{m}", over=over, world=world, **CORRUPTED)
             for m, over in ((SOUND, 0.9), (PICTURE, 0.75))
-            for world in (SYNTHETIC, HUMAN)
+            for world in WORLDS
         )
     ),
-    "a head on fresh samples against one on seen ones: the sign changes": both(
-        no_clear_difference("detached", "detached", "fresh_head", against="seen_head"),
+    "separability: the one-way loss acts, on the sound and on the picture": both(
+        *(above(DETACHED, RUNG_2, f"separability_{m}") for m in (SOUND, PICTURE))
     ),
-    "separability: the loss acts in every seed, on the sound and on the picture": both(
-        *(above("detached", "no contrast", f"separability_{m}") for m in (SOUND, PICTURE))
+    "rung 2 lowers the sound's separability; over own heads only the whole is not clearly above": (
+        both(
+            below(RUNG_2, OWN_HEADS, f"separability_{SOUND}"),
+            *(
+                no_clear_difference(DETACHED, OWN_HEADS, f"separability_{m}")
+                for m in (SOUND, PICTURE)
+            ),
+        )
     ),
-    "random dimensions raise the sound's separability, too": above(
-        "random dimensions", "no contrast", f"separability_{SOUND}"
+    "random dimensions clearly raise the sound's separability, not the picture's": both(
+        above("random dimensions", RUNG_2, f"separability_{SOUND}"),
+        no_clear_difference("random dimensions", RUNG_2, f"separability_{PICTURE}"),
     ),
-    "effective minus random dimensions: both intervals contain 0": both(
+    "chosen minus random dimensions: both intervals contain 0": both(
         *(
-            no_clear_difference("detached", "random dimensions", f"separability_{m}")
+            no_clear_difference(DETACHED, "random dimensions", f"separability_{m}")
             for m in (SOUND, PICTURE)
         )
     ),
-    "for the picture the mean favours the choice, by less than two tenths of a point": mean_between(
-        "detached", "random dimensions", f"separability_{PICTURE}", low=0, high=0.2
+    "on corrupted the sound's separability does not end higher with the one-way loss": both(
+        not_above(DETACHED, RUNG_2, f"separability_{SOUND}", **CORRUPTED),
+        behind(DETACHED, RUNG_2, f"separability_{SOUND}", **CORRUPTED),
     ),
-    "permuted labels are clearly worse for the sound's separability, by under half a point": both(
-        above("detached", "permuted labels", f"separability_{SOUND}"),
-        mean_between("detached", "permuted labels", f"separability_{SOUND}", low=0, high=0.5),
-    ),
-    "in fused accuracy no control shows a difference": each(
-        no_clear_difference, "detached", DETACHED_CONTROLS
+    "without the shared head the one-way loss raises the sound's separability, too": above(
+        "no shared head", OWN_HEADS, f"separability_{SOUND}"
     ),
     "it is clearly above OGM-GE; to sample valuation no difference shows, in both worlds": both(
-        *(above("detached", "ogm-ge", by=5, world=world) for world in (SYNTHETIC, HUMAN)),
-        *(
-            no_clear_difference("detached", "valuation", world=world)
-            for world in (SYNTHETIC, HUMAN)
-        ),
+        *(above(DETACHED, "ogm-ge", by=5, world=world) for world in WORLDS),
+        *(no_clear_difference(DETACHED, "valuation", world=world) for world in WORLDS),
     ),
 }
 

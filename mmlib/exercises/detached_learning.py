@@ -105,11 +105,12 @@ def check_teaching_sets(answer: Callable[[dict[str, Tensor]], dict]) -> None:
 @exercise("Your turn, similarities with a stop-gradient")
 def check_similarities(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
     """Lesson 4: `answer(student, teacher, T, tau)` is `(B, B)`; no gradient for the teacher."""
-    student, teacher = (x.requires_grad_() for x in normal(2, 4, 6, seed=2))
+    student, teacher = (x.clone().requires_grad_() for x in normal(2, 4, 6, seed=2))
     T, tau = torch.tensor([True, False, True, True, False, False]), 0.4
     given = call(answer, student, teacher, T, tau)
     assert not isinstance(given, Tensor) or teacher.requires_grad, (
-        "the teacher itself no longer learns; `detach()` gives a copy that is held fixed"
+        "the teacher itself no longer learns: not `detach_()` or `requires_grad_`; `detach()` "
+        "gives the same values, held fixed"
     )
     given = has_shape(given, (4, 4), "shape {}; give (B, B), a row a student, a column a teacher")
     s, t = (x.detach() for x in (student, teacher))
@@ -141,17 +142,23 @@ def _reached(value: Tensor, leaf: Tensor) -> bool:
 @exercise("Your turn, the one-way loss")
 def check_duc_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
     """Lesson 4: `answer(student, teacher, T, tau)` is a mean over students, a scalar."""
-    student, teacher = (x.requires_grad_() for x in normal(2, 5, 6, seed=3))
+    student, teacher = (x.clone().requires_grad_() for x in normal(2, 5, 6, seed=3))
     T, tau = torch.tensor([True, True, False, True, False, False]), 0.7
     s = (student[:, T] @ teacher[:, T].T / tau).detach()
     own, log_p = torch.arange(5), s.log_softmax(1)
     given = has_shape(call(answer, student, teacher, T, tau), (), "shape {}; give one number")
-    wanted = F.cross_entropy(s, own)
+    wanted, turned = F.cross_entropy(s, own), F.cross_entropy(s.T, own)
+    without_pair = s.masked_fill(torch.eye(5, dtype=torch.bool), -torch.inf).logsumexp(1)
     mistakes = {
         "a sum over the batch: give the mean": 5 * wanted,
         "the sign: a loss is minus the logarithm": -wanted,
         "the softmax is missing: compare with all the teachers of the batch": -s.diag().mean(),
-        "each student seeks its teacher: the softmax runs along a row": F.cross_entropy(s.T, own),
+        "each student seeks its teacher: the softmax runs along a row": turned,
+        "one way only: students seek teachers, no loss along the columns": (
+            wanted + turned,
+            (wanted + turned) / 2,
+        ),
+        "the pair itself is in the sum below the line, too": (without_pair - s.diag()).mean(),
         "this is a probability; the loss is minus its logarithm": log_p.exp().diag().mean(),
         "the right answer of row i is column i, not every column": -log_p.mean(),
         "the similarities are divided by tau once": F.cross_entropy(s / tau, own),
@@ -172,20 +179,26 @@ def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]])
     x_a, x_v = normal(2, 5, 3)
     h_a, h_v = encoders["audio"](x_a), encoders["visual"](x_v)
     nothing = encoders["audio"](0 * x_a)  # only the bias can learn from this
-    for loss, wanted, name in (
-        (h_a.pow(2).sum(), {"audio"}, "a loss of the sound alone"),
-        ((h_a * h_v).sum(), {"audio", "visual"}, "a loss of both"),
-        ((h_a.detach() * h_v).sum(), {"visual"}, "a teacher that is detached"),
-        (0 * h_a.sum() + h_v.sum(), {"visual"}, "a gradient of zero"),
-        (nothing.sum(), {"audio"}, "a gradient for the last parameter only: ask all of them"),
-        ((h_a[0] - h_a[1]).sum(), {"audio"}, "a gradient for the first one only: ask all of them"),
+    one = "a parameter may get nothing: ask all of them"
+    for loss, wanted, name, hint in (
+        (h_a.pow(2).sum(), {"audio"}, "a loss of the sound alone", "None is no gradient"),
+        ((h_a * h_v).sum(), {"audio", "visual"}, "a loss of both", "ask each encoder"),
+        ((h_a.detach() * h_v).sum(), {"visual"}, "a teacher that is detached", "None is none"),
+        (0 * h_a.sum() + h_v.sum(), {"visual"}, "a gradient of zero", "0 does not count"),
+        (nothing.sum(), {"audio"}, "a gradient for the last parameter only", one),
+        ((h_a[0] - h_a[1]).sum(), {"audio"}, "a gradient for the first one only", one),
     ):
-        for again in ("", ", asked a second time"):
+        for again in (False, True):
             given = call(answer, loss, encoders)
             assert isinstance(given, set | frozenset), "give a set of names"
+            stale = given > wanted and any(
+                p.grad is not None and p.grad.any() for m in given for p in encoders[m].parameters()
+            )
+            if stale:
+                hint = "what an earlier loss has left in .grad does not count"
             assert given == wanted, (
-                f"{name}{again}: {sorted(wanted)} learn, not {sorted(given)}; gradients left "
-                "in .grad by an earlier loss do not count, None and 0 neither"
+                f"{name}{', asked a second time' if again else ''}: {sorted(wanted)} learn, "
+                f"not {sorted(given)}; {hint}"
             )
     names = {"text": nn.Linear(3, 4)}
     given = call(answer, names["text"](x_a).sum(), names)
@@ -195,18 +208,30 @@ def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]])
 @exercise("Exercise 1, the class-aware loss")
 def check_class_aware_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> None:
     """Lesson 4: `answer(student, teacher, target, tau)` leaves same-class samples out."""
-    student, teacher = (x.requires_grad_() for x in normal(2, 6, 4))
+    student, teacher = (x.clone().requires_grad_() for x in normal(2, 6, 4))
     target, tau = torch.tensor([0, 1, 0, 2, 1, 0]), 0.8
     s = (student @ teacher.T / tau).detach()
-    others = (target[:, None] == target) & ~torch.eye(6, dtype=torch.bool)
+    same = target[:, None] == target
+    others = same & ~torch.eye(6, dtype=torch.bool)
 
     def loss(s: Tensor, filler: float = -torch.inf) -> Tensor:
         return F.cross_entropy(s.masked_fill(others, filler), torch.arange(6))
 
+    def supervised(right: Tensor) -> Tensor:  # every sample of the class is a right answer
+        share = right / right.sum(1, keepdim=True).clamp(min=1)
+        return -(share * s.log_softmax(1)).sum(1).mean()
+
+    alone = (s.masked_fill(same, -torch.inf).logsumexp(1) - s.diag()).mean()
     given = torch.as_tensor(call(answer, student, teacher, target, tau))
+    assert teacher.requires_grad, "the teacher itself no longer learns: not `detach_()`"
     assert torch.isfinite(given).all(), "not finite: the pair itself, the diagonal, has to stay"
     mistakes = {
         "same-class samples still count": F.cross_entropy(s, torch.arange(6)),
+        "the pair itself stays in the sum below the line": alone,
+        "one right answer a row, its own pair: samples of its class leave, they are not right": (
+            supervised(same),
+            supervised(others),
+        ),
         "divide by tau": loss(s * tau),
         "a sum over the batch: give the mean": 6 * loss(s),
         "rows are students, columns teachers": loss(s.T),

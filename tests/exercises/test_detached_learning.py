@@ -58,12 +58,27 @@ def frozen(student, teacher, T, tau):
     return student[:, T] @ teacher[:, T].T / tau
 
 
+def detached_in_place(student, teacher, T, tau):
+    return student[:, T] @ teacher.detach_()[:, T].T / tau
+
+
 def of_unit_length(student, teacher, T, tau):
     return similarities(F.normalize(student[:, T]), F.normalize(teacher[:, T]), T[T], tau)
 
 
 def duc_loss(student, teacher, T, tau):
     return F.cross_entropy(similarities(student, teacher, T, tau), torch.arange(len(student)))
+
+
+def both_ways(student, teacher, T, tau, half=1):
+    s, own = similarities(student, teacher, T, tau), torch.arange(len(student))
+    return half * (F.cross_entropy(s, own) + F.cross_entropy(s.T, own))
+
+
+def without_the_pair(student, teacher, T, tau):
+    s = similarities(student, teacher, T, tau)
+    others = s.masked_fill(torch.eye(len(s), dtype=torch.bool), -torch.inf)
+    return (others.logsumexp(1) - s.diag()).mean()
 
 
 def by_exponentials(student, teacher, T, tau):
@@ -108,6 +123,23 @@ def class_aware(student, teacher, target, tau, filler=-torch.inf, diagonal=False
     similarity = student @ teacher.detach().T / tau
     same = (target[:, None] == target).fill_diagonal_(diagonal)
     return F.cross_entropy(similarity.masked_fill(same, filler), torch.arange(len(target)))
+
+
+def class_aware_without_the_pair(student, teacher, target, tau):
+    s = student @ teacher.detach().T / tau
+    others = s.masked_fill(target[:, None] == target, -torch.inf)
+    return (others.logsumexp(1) - s.diag()).mean()
+
+
+def supervised_contrast(student, teacher, target, tau, diagonal=True):
+    right = (target[:, None] == target).float()
+    right = right if diagonal else right.fill_diagonal_(0)
+    share = right / right.sum(1, keepdim=True).clamp(min=1)
+    return -(share * (student @ teacher.detach().T / tau).log_softmax(1)).sum(1).mean()
+
+
+def class_aware_in_place(student, teacher, target, tau):
+    return class_aware(student, teacher.detach_(), target, tau)
 
 
 def attached(student, teacher, target, tau):
@@ -180,6 +212,7 @@ WRONG = [
     (check_similarities, lambda s, t, T, tau: s[:, T] @ t[:, T].T / tau, "detach it"),
     (check_similarities, lambda *a: similarities(*a).detach(), "to the student"),
     (check_similarities, frozen, "no longer learns"),
+    (check_similarities, detached_in_place, "detach_"),
     (check_duc_loss, lambda *a: 5 * duc_loss(*a), "a sum over the batch"),
     (check_duc_loss, lambda *a: -duc_loss(*a), "the sign"),
     (check_duc_loss, lambda *a: -similarities(*a).diag().mean(), "softmax is missing"),
@@ -189,6 +222,9 @@ WRONG = [
     (check_duc_loss, lambda s, t, T, tau: duc_loss(s, t, T, tau**2), "once"),
     (check_duc_loss, lambda *a: similarities(*a).log_softmax(1).diag(), "give one number"),
     (check_duc_loss, lambda *a: duc_loss(*a).detach(), "to the student"),
+    (check_duc_loss, both_ways, "one way only"),
+    (check_duc_loss, lambda *a: both_ways(*a, half=0.5), "one way only"),
+    (check_duc_loss, without_the_pair, "the pair itself"),
     (check_duc_loss, by_exponentials, "overflow"),
     (check_duc_loss, lambda s, t, T, tau: duc_loss(t, s, T, tau) * 0 + 1, "not the cross-entropy"),
     (check_who_learns, lambda loss, e: learns_by_one(loss, e, 0), "last parameter only"),
@@ -198,7 +234,13 @@ WRONG = [
         lambda loss, e: {m for m in ("audio", "visual") if m in who_learns(loss, e)},
         "take the names",
     ),
+    (check_who_learns, lambda loss, e: who_learns(loss, e, True), "0 does not count"),
+    (check_who_learns, lambda loss, e: set(list(who_learns(loss, e))[:1]), "ask each encoder"),
     (check_class_aware_loss, class_aware_by_exponentials, "overflow"),
+    (check_class_aware_loss, class_aware_without_the_pair, "stays in the sum"),
+    (check_class_aware_loss, supervised_contrast, "one right answer"),
+    (check_class_aware_loss, lambda *a: supervised_contrast(*a, diagonal=False), "one right"),
+    (check_class_aware_loss, class_aware_in_place, "detach_"),
     (check_entropy_weights, softmax_by_hand, "is infinite"),
     (check_entropy_weights, without_nan, "0.8 and 0.2"),
     (
