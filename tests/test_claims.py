@@ -431,8 +431,12 @@ LESSON_3 = {
         above("boosting", "base, weak loss x 3", PICTURE),
         above("boosting", "base, weak loss x 3", PICTURE, world=HUMAN),
     ),
-    "and at the heavier loss's rate; only fused, at that rate, the lead is not clear": both(
-        above("boosting, weak loss's rate", "base, weak loss x 3", PICTURE),
+    "and at the heavier loss's rate": above(
+        "boosting, weak loss's rate", "base, weak loss x 3", PICTURE
+    ),
+    "fused, boosting is clearly ahead only with synthetic voices, and not at that rate": both(
+        above("boosting", "base, weak loss x 3"),
+        no_clear_difference("boosting", "base, weak loss x 3", world=HUMAN),
         ahead("boosting, weak loss's rate", "base, weak loss x 3"),
         no_clear_difference("boosting, weak loss's rate", "base, weak loss x 3"),
     ),
