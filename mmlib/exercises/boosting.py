@@ -58,9 +58,9 @@ def check_residual_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor
                 ((1 - 0.4 * s) * F.cross_entropy(previous, target, reduction="none")).mean(),
                 ((1 - 0.4 * own) * F.cross_entropy(previous, target, reduction="none")).mean(),
             ),
-            "weigh each sample first, then take the mean: reduction='none'": (
-                (1 - 0.4 * s).mean() * ce.mean()
-            ),
+            "weigh each sample first, then take the mean: reduction='none', and factor and "
+            "loss both of shape (B,); (B, 1) times (B,) is (B, B)": (1 - 0.4 * s).mean()
+            * ce.mean(),
             "divide by the size of the batch, not by the sum of the factors": (
                 ((1 - 0.4 * s) * ce).sum() / (1 - 0.4 * s).sum()
             ),
@@ -133,6 +133,8 @@ def check_grow(answer: Callable[[nn.Module, torch.optim.Optimizer, str], nn.Modu
     assert kept, "the optimiser has lost its momentum: add a group, do not make it anew"
     whole = all(id(p) in known for p in model.parameters())
     assert whole, "the optimiser has lost old parameters: add a group, leave the others as they are"
+    starts = new.bias is not None and not new.bias.any()
+    assert starts, "the new layer's bias starts at 0; PyTorch draws it: nn.init.zeros_"
 
 
 def _is_fresh(new: nn.Module, old: nn.Linear) -> None:
@@ -153,16 +155,22 @@ def check_untrained(answer: Callable[[nn.Module, torch.optim.Optimizer], list[st
         torch.manual_seed(0)
         model = BoostedFusion({m: SmallCNN() for m in ("audio", "text")}, 10)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    nobody = call(answer, model, optimizer)
+    hint = "compare by identity, `p is q` or `id(p)`: tensors of the same numbers are not the same"
+    sizes = {RuntimeError: f"`p in list` compares numbers, and sizes differ: {hint}"}
+    nobody = call(answer, model, optimizer, hints=sizes)
+    everybody = [name for name, _ in model.named_parameters()]
+    assert list(nobody) != everybody, (
+        "in a new network all can learn, and you name all: ask the optimiser's groups, not "
+        "`p.grad`, which is None before the first step"
+    )
     assert list(nobody) == [], f"in a new network all can learn; you name {list(nobody)}"
     model.first["text"].append(nn.Linear(64, 32))  # forgotten
     model.first["audio"].append(nn.Linear(64, 32))
     optimizer.add_param_group({"params": model.first["audio"][1].parameters()})
-    known = call(answer, model, optimizer)
+    known = call(answer, model, optimizer, hints=sizes)
     forgotten = {"first.text.1.weight", "first.text.1.bias"}
-    hint = "a group that was added later counts: look through all optimizer.param_groups"
-    assert "first.audio.1.weight" not in known, hint
-    hint = "compare by identity, `p is q` or `id(p)`: tensors of the same numbers are not the same"
+    later = "a group that was added later counts: look through all optimizer.param_groups"
+    assert "first.audio.1.weight" not in known, later
     assert set(known) >= forgotten, f"{sorted(forgotten - set(known))} is missing from your list"
     with torch.no_grad():  # a twin with the same numbers as one that is known
         model.first["text"][1].load_state_dict(model.first["audio"][1].state_dict())

@@ -30,6 +30,7 @@ def residual_label(previous, target, smoothing):
 
 def grow(model, optimizer, modality, known=True, keep=True):
     new = nn.Linear(64, 32)
+    nn.init.zeros_(new.bias)
     if keep:
         model.first[modality].append(new)
     if known:
@@ -53,6 +54,18 @@ def zeroed(model, optimizer, modality):
 def replaced(model, optimizer, modality):
     new = grow(model, optimizer, modality)
     model.first[modality][0] = nn.Linear(64, 32)
+    return new
+
+
+def biased(model, optimizer, modality):
+    new = grow(model, optimizer, modality)
+    new.reset_parameters()
+    return new
+
+
+def uniform(model, optimizer, modality):
+    new = grow(model, optimizer, modality)
+    nn.init.xavier_uniform_(new.weight)
     return new
 
 
@@ -80,6 +93,11 @@ def equal_in_value(model, optimizer):
         for name, p in model.named_parameters()
         if not any(p.shape == q.shape and torch.equal(p, q) for q in known)
     ]
+
+
+def in_list(model, optimizer):
+    known = [p for group in optimizer.param_groups for p in group["params"]]
+    return [name for name, p in model.named_parameters() if p not in known]
 
 
 def weights(previous, target, smoothing, detach=True):
@@ -160,6 +178,11 @@ WRONG = [
     ),
     (
         check_residual_loss,
+        lambda new, z, y, s: (weights(z, y, s)[:, None] * each_ce(new, y)).mean(),
+        "both of shape .B,.",
+    ),
+    (
+        check_residual_loss,
         lambda new, z, y, s: (weights(z, y, s) * each_ce(new, y)).sum() / weights(z, y, s).sum(),
         "size of the batch",
     ),
@@ -206,10 +229,17 @@ WRONG = [
     (check_grow, lambda m, o, name: grow(m, o, "audio"), "append one"),
     (check_grow, copied, "copy of the old one"),
     (check_grow, zeroed, "ReLU passes no gradient"),
+    (check_grow, biased, "bias starts at 0"),
     (check_grow, replaced, "old classifier is gone"),
     (check_grow, only_new, "lost old parameters"),
     (check_grow, frozen, "is frozen"),
     (check_untrained, lambda m, o: [name for name, _ in m.named_parameters()], "all can learn"),
+    (
+        check_untrained,
+        lambda m, o: [name for name, p in m.named_parameters() if p.grad is None],
+        "groups, not `p.grad`",
+    ),
+    (check_untrained, in_list, "sizes differ: compare by identity"),
     (check_untrained, lambda m, o: [], "missing from your list"),
     (
         check_untrained,
@@ -240,3 +270,7 @@ WRONG = [
     (check_additive_loss, lambda new, old, y: F.cross_entropy(new, y), "added"),
     (check_additive_loss, lambda new, old, y: 6 * additive_loss(new, old, y), "mean"),
 ]
+
+
+def test_the_weights_of_a_newcomer_may_be_drawn_otherwise():
+    check_grow(uniform)
