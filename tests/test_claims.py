@@ -318,8 +318,15 @@ LESSON_2 = {
         times("valuation", "joint", 2.5, **SAMPLEWISE),
         times("valuation-modality", "joint", 1.1, **SAMPLEWISE),
     ),
-    "samplewise: valuation is clearly above two networks": above(
-        "valuation", "ensemble", **SAMPLEWISE
+    "random samples, a random modality, too: clearly worse than random samples alone": both(
+        above("valuation-random-samples", "valuation-random"),
+        above("valuation-random-samples", "valuation-random", world=HUMAN),
+        about("valuation-random-samples", "valuation-random", points=1),
+        about("valuation-random-samples", "valuation-random", points=2, world=HUMAN),
+    ),
+    "samplewise: a loss for each modality, as long, has a lower mean, not clearly": both(
+        ahead("valuation", "joint-unimodal, same steps", **SAMPLEWISE),
+        no_clear_difference("valuation", "joint-unimodal, same steps", **SAMPLEWISE),
     ),
     "samplewise: joint training with as many updates has a higher mean": ahead(
         "joint, same steps", "valuation", **SAMPLEWISE

@@ -28,7 +28,7 @@ def check_joint_logits(answer: Callable[[dict, dict, Tensor], dict[str, Tensor]]
 
     `h[m]` is `(B, d)`, `W[m]` `(K, d)`, `b` `(K,)`; the modalities are those of `h`.
     """
-    hints = {RuntimeError: "samples are rows, so (B, d) @ (d, K): turn W[m] round with .T"}
+    hints = {RuntimeError: "turn W[m] round with .T, (B, d) @ (d, K); add nothing in place to b"}
     hints[KeyError] = "take the names from h; there may be more or other modalities"
     for names in (("audio", "visual"), ("text", "depth", "flow")):
         h = {m: normal(3, 4, seed=i) for i, m in enumerate(names)}

@@ -117,6 +117,9 @@ def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) 
         adds_up = np.isclose(numbers.sum().item(), v[grand], atol=1e-4)
         mistakes = {
             "this is what each adds when it comes last; average over all C": last,
+            "this is what each is paid alone; take the mean over all M! orders": torch.tensor(
+                [v[frozenset(m)] for m in players]
+            ),
             "this is one order alone: take the mean over all M! orders": order,
             "the sum is shared equally: what does each *add*?": equal,
             "the sum is right, the shares are not: all M! orders, or all C without m?": ...
@@ -194,7 +197,11 @@ def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]
     has_keys(given, ("audio", "visual"), "give a dict with 'audio' and 'visual', each (N,)")
     mistakes = {
         "both together are paid |C| = 2 times their probability": p["fused"],
-        "pay by probability: a softmax of the logits first": 2 * z.max(1).values,
+        "pay by probability: a softmax of the logits first": (
+            2 * z.max(1).values,
+            2 * z[range(6), target],
+            2 * z.log_softmax(1)[range(6), target],
+        ),
         "the probability of the target, not the largest": 2 * z.softmax(1).max(1).values,
         "the softmax runs over the classes, dim=1": 2 * z.softmax(0)[range(6), target],
         "halve the sum: it is a mean over two orders": 4 * p["fused"],

@@ -125,6 +125,12 @@ WRONG = [
         ),
         "shares are not",
     ),
+    (check_shapley, lambda v: {m: v[frozenset(m)] for m in max(v, key=len)}, "is paid alone"),
+    (
+        check_soft_contributions,
+        lambda z, y: {m: z["fused"][range(6), y] for m in ("audio", "visual")},
+        "a softmax of the logits first",
+    ),
     (check_shapley, lambda v: v[frozenset("x")], "stops with KeyError"),
     (check_plan_copies, lambda c: plan_copies(c, turned=True), "turned round"),
     (check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "originals are missing"),
