@@ -499,8 +499,9 @@ LESSON_3 = {
         above("boosting-frozen", "boosting-base", PICTURE),
         about("boosting-frozen", "boosting-base", PICTURE, points=2),
     ),
-    "corrupted: untrained newcomers are clearly ahead of trained ones on the picture": above(
-        "boosting-frozen", "boosting", PICTURE, **CORRUPTED
+    "corrupted: untrained newcomers are clearly ahead on the picture, by three points": both(
+        above("boosting-frozen", "boosting", PICTURE, **CORRUPTED),
+        about("boosting-frozen", "boosting", PICTURE, points=3, **CORRUPTED),
     ),
     "a fixed number is clearly lower at boosting's rate, not clearly at its own": both(
         above("boosting", "fixed number"),
@@ -519,6 +520,27 @@ LESSON_3 = {
     "corrupted: boosting is clearly above its base in both worlds": both(
         above("boosting", "boosting-base", **CORRUPTED),
         above("boosting", "boosting-base", world=HUMAN, **CORRUPTED),
+    ),
+    "corrupted: boosting is clearly below a loss for each in both worlds": both(
+        below("boosting", "joint-unimodal", **CORRUPTED),
+        below("boosting", "joint-unimodal", world=HUMAN, **CORRUPTED),
+    ),
+    "nowhere does boosting show a lead over the simple remedies, fused or on the picture": both(
+        *(
+            not_above("boosting", row, score, world=world, **where)
+            for row in ("ensemble", "joint-unimodal")
+            for score in ("fused", PICTURE)
+            for world in (SYNTHETIC, HUMAN)
+            for where in ({}, CORRUPTED)
+        )
+    ),
+    "its picture stays clearly behind both remedies, in both scenarios and both worlds": both(
+        *(
+            below("boosting", row, PICTURE, world=world, **where)
+            for row in ("ensemble", "joint-unimodal")
+            for world in (SYNTHETIC, HUMAN)
+            for where in ({}, CORRUPTED)
+        )
     ),
     "all eight new classifiers are the picture's, in every seed": both(
         every_seed("boosting", "classifiers_visual", over=8.5, under=9.5),

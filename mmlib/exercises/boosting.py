@@ -100,9 +100,11 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
     for scores, dead_zone in cases:
         wanted = weaker_modality(scores, dead_zone)
         given = call(answer, scores, dead_zone, hints=hints, none=True)
+        too_easily = wanted is None and len(scores) > 2 and given == min(scores, key=scores.get)
+        others = ": compare with the mean of the others, not with the largest or with their sum"
         assert given == wanted, (
             f"for scores {scores} and a dead zone of {dead_zone} the answer is {wanted!r}; "
-            f"{answer.__name__} returns {given!r}"
+            f"{answer.__name__} returns {given!r}{others if too_easily else ''}"
         )
 
 
@@ -129,12 +131,22 @@ def check_grow(answer: Callable[[nn.Module, torch.optim.Optimizer, str], nn.Modu
             "and never learns, as in the released code; use optimizer.add_param_group"
         )
         assert parameter.requires_grad, f"the new layer's {name} is frozen: requires_grad is False"
+    first, group = optimizer.param_groups[0], _group_of(new.weight, optimizer)
+    for option in ("lr", "momentum", "weight_decay"):
+        assert group[option] == first[option], (
+            f"the newcomer learns with {option} {group[option]}, all others with {first[option]}: "
+            "add the group with its parameters only, the optimiser fills in the rest"
+        )
     kept = all(p in optimizer.state for p in model.second.parameters())
     assert kept, "the optimiser has lost its momentum: add a group, do not make it anew"
     whole = all(id(p) in known for p in model.parameters())
     assert whole, "the optimiser has lost old parameters: add a group, leave the others as they are"
     starts = new.bias is not None and not new.bias.any()
     assert starts, "the new layer's bias starts at 0; PyTorch draws it: nn.init.zeros_"
+
+
+def _group_of(parameter: nn.Parameter, optimizer: torch.optim.Optimizer) -> dict:
+    return next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
 
 
 def _is_fresh(new: nn.Module, old: nn.Linear) -> None:

@@ -38,6 +38,15 @@ def grow(model, optimizer, modality, known=True, keep=True):
     return new
 
 
+def own_option(**options):
+    def grown(model, optimizer, modality):
+        new = grow(model, optimizer, modality, known=False)
+        optimizer.add_param_group({"params": list(new.parameters()), **options})
+        return new
+
+    return grown
+
+
 def copied(model, optimizer, modality):
     new = copy.deepcopy(model.first[modality][0])
     model.first[modality].append(new)
@@ -200,7 +209,16 @@ WRONG = [
     (
         check_assignment,
         lambda s, d: min(s, key=s.get) if max(s.values()) > (1 + d) * min(s.values()) else None,
-        "0.51, 'text'.*answer is None",
+        "0.51, 'text'.*answer is None.*not with the largest",
+    ),
+    (
+        check_assignment,
+        lambda s, d: (
+            min(s, key=s.get)
+            if sum(s.values()) - min(s.values()) > (1 + d) * min(s.values())
+            else None
+        ),
+        "or with their sum",
     ),
     (
         check_assignment,
@@ -231,6 +249,8 @@ WRONG = [
     (check_grow, zeroed, "ReLU passes no gradient"),
     (check_grow, biased, "bias starts at 0"),
     (check_grow, replaced, "old classifier is gone"),
+    (check_grow, own_option(lr=0.5), "with lr 0.5, all others with 0.1"),
+    (check_grow, own_option(weight_decay=0.0), "with weight_decay 0.0"),
     (check_grow, only_new, "lost old parameters"),
     (check_grow, frozen, "is frozen"),
     (check_untrained, lambda m, o: [name for name, _ in m.named_parameters()], "all can learn"),
@@ -270,6 +290,10 @@ WRONG = [
     (check_additive_loss, lambda new, old, y: F.cross_entropy(new, y), "added"),
     (check_additive_loss, lambda new, old, y: 6 * additive_loss(new, old, y), "mean"),
 ]
+
+
+def test_a_newcomer_may_be_given_the_rate_of_the_others():
+    check_grow(own_option(lr=0.1))
 
 
 def test_the_weights_of_a_newcomer_may_be_drawn_otherwise():
