@@ -19,8 +19,7 @@ NOT_TRAINED = "not trained"
 class Question(NamedTuple):
     """Is `column` of `row` higher than that of `against`, over paired seeds of a scenario?
 
-    Rows and columns are those of the tables; `python -m mmlib results` lists none, the evidence
-    pages do.
+    Rows and columns are those of the tables, as the evidence pages define them.
     """
 
     row: str
