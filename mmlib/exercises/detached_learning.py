@@ -25,7 +25,8 @@ def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -
     three = torch.tensor([0, 1, 2, 1, 0, 2, 0, 1])
     many = normal(8, 5, seed=15) + torch.tensor([0.0, 0.6, 1.2, 2.0, 4.0]) * three[:, None]
     tie = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 8.0], [8.0, 8.0, 0.0], [9.0, 1.0, 8.0]])
-    for h, target in ((many, three), (tie, torch.tensor([0, 0, 1, 1]))):  # tie: one is the mean
+    labels = 3 * three + 1  # 1, 4, 7: a class is not its place among the means
+    for h, target in ((many, labels), (tie, torch.tensor([0, 0, 1, 1]))):  # tie: one is the mean
         given = call(answer, h, target)
         assert isinstance(given, tuple | list) and len(given) == 2, "give two, (sep, effective)"
         d = h.shape[1]
@@ -45,6 +46,9 @@ def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -
                 _separability(h, target, classes=torch.arange(10)),
                 none,
             ),
+            "argmin gives a place among the means; the class is what stands there": (
+                _separability(h, target, by_place=True)
+            ),
             f"the separability should be {_rounded(wanted)}, not {_rounded(sep)}": ...,
         }
         compare(sep, wanted, mistakes)
@@ -61,10 +65,13 @@ def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -
         compare(chosen, sep > sep.mean(), mistakes)
 
 
-def _separability(h: Tensor, target: Tensor, size=torch.abs, classes: Tensor | None = None):
+def _separability(
+    h: Tensor, target: Tensor, size=torch.abs, classes: Tensor | None = None, by_place: bool = False
+) -> Tensor:
     classes = target.unique() if classes is None else classes
     means = torch.stack([h[target == k].mean(0) for k in classes])  # (K, d)
-    guess = classes[size(h[:, None] - means).argmin(1)]  # (N, 1, d) - (K, d) -> (N, d)
+    place = size(h[:, None] - means).argmin(1)  # (N, 1, d) - (K, d) -> (N, d)
+    guess = place if by_place else classes[place]
     return (guess == target[:, None]).double().mean(0)
 
 
@@ -179,9 +186,13 @@ def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]])
     x_a, x_v = normal(2, 5, 3)
     h_a, h_v = encoders["audio"](x_a), encoders["visual"](x_v)
     nothing = encoders["audio"](0 * x_a)  # only the bias can learn from this
+    ones = encoders["audio"](torch.ones(5, 3))
+    against = (ones[:, 0] - ones[:, 1]).sum()  # gradients of 5, of -5 and of 0: their sum is 0
     one = "a parameter may get nothing: ask all of them"
     for loss, wanted, name, hint in (
         (h_a.pow(2).sum(), {"audio"}, "a loss of the sound alone", "None is no gradient"),
+        (against, {"audio"}, "gradients that add up to 0", "look at every number, not at the sum"),
+        (-ones.sum(), {"audio"}, "a negative gradient", "a gradient below 0 counts, too"),
         ((h_a * h_v).sum(), {"audio", "visual"}, "a loss of both", "ask each encoder"),
         ((h_a.detach() * h_v).sum(), {"visual"}, "a teacher that is detached", "None is none"),
         (0 * h_a.sum() + h_v.sum(), {"visual"}, "a gradient of zero", "0 does not count"),

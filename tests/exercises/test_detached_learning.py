@@ -43,6 +43,12 @@ def by_distance(size):
     return lambda h, target: effective(h, target, size=size)
 
 
+def by_place(h, target):
+    means = torch.stack([h[target == k].mean(0) for k in target.unique()])
+    sep = ((h[:, None] - means).abs().argmin(1) == target[:, None]).float().mean(0)
+    return sep, sep > sep.mean()
+
+
 def whole_vector(h, target):
     means = torch.stack([h[target == k].mean(0) for k in target.unique()])
     right = torch.cdist(h, means).argmin(1) == target
@@ -96,10 +102,10 @@ def teaching_sets(effective):
     return {(p, q): effective[p] & ~effective[q] for p, q in permutations(effective, 2)}
 
 
-def who_learns(loss, encoders, zero=False):
+def who_learns(loss, encoders, zero=False, some=torch.any):
     def learns(encoder):
         sent = torch.autograd.grad(loss, encoder.parameters(), retain_graph=True, allow_unused=True)
-        return any(g is not None and (zero or g.any()) for g in sent)
+        return any(g is not None and (zero or some(g)) for g in sent)
 
     return {m for m, encoder in encoders.items() if learns(encoder)}
 
@@ -193,6 +199,7 @@ WRONG = [
     (check_effective, lambda h, y: (len(h) * effective(h, y)[0], effective(h, y)[1]), "the share"),
     (check_effective, lambda h, y: (1 - effective(h, y)[0], effective(h, y)[1]), "comes out wrong"),
     (check_effective, lambda h, y: effective(h, y, torch.arange(10)), "take the classes"),
+    (check_effective, by_place, "a place among the means"),
     (check_effective, whole_vector, "one number a dimension"),
     (check_effective, lambda h, y: (effective(h.T[: len(y)].T, y)[0][:3], 0), "one number a dim"),
     (check_effective, by_rule(lambda sep: sep.round()), "True and False"),
@@ -235,6 +242,12 @@ WRONG = [
         "take the names",
     ),
     (check_who_learns, lambda loss, e: who_learns(loss, e, True), "0 does not count"),
+    (check_who_learns, lambda loss, e: who_learns(loss, e, some=torch.sum), "not at the sum"),
+    (
+        check_who_learns,
+        lambda loss, e: who_learns(loss, e, some=lambda g: (g > 0).any()),
+        "below 0",
+    ),
     (check_who_learns, lambda loss, e: set(list(who_learns(loss, e))[:1]), "ask each encoder"),
     (check_class_aware_loss, class_aware_by_exponentials, "overflow"),
     (check_class_aware_loss, class_aware_without_the_pair, "stays in the sum"),
