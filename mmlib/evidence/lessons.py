@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from pandas.io.formats.style import Styler
 
-from mmlib.evidence.markup import interval_cell
 from mmlib.evidence.verdicts import sign
 from mmlib.evidence.worlds import World
 
@@ -52,7 +51,10 @@ def _answer(question: Question, world: World) -> str:
     interval = question.interval(world)
     if interval is None:
         return NOT_TRAINED
-    return f"{ANSWERS[sign(interval)]}: {interval_cell(interval, bold=False)}"
+    digits = 2 if min(map(abs, interval[1:])) < 0.05 else 1  # on which side of 0 an end lies
+    mean, low, high = (f"{x:.{digits}f}" for x in interval)
+    plus = "" if mean.startswith("-") else "+"
+    return f"{ANSWERS[sign(interval)]}: {plus}{mean} ({low} to {high})"
 
 
 def plot_answers(

@@ -13,6 +13,7 @@ ASKED = {
     "worse than valuation?": Question("joint", "valuation"),
     "on samplewise?": Question("valuation", "joint", scenario="samplewise"),
     "the picture's probe?": Question("valuation", "joint", "probe_visual"),
+    "by a hair?": Question("no contrast", "isolated", "probe_visual"),
 }
 
 
@@ -32,9 +33,11 @@ def test_answers_follow_the_intervals(worlds):
                 continue
             mean, low, high = interval
             word = "yes" if low > 0 else "no, lower" if high < 0 else "not clearly"
-            assert answer.startswith(f"{word}: {mean:+.1f} ("), answer
+            digits = 2 if min(abs(low), abs(high)) < 0.05 else 1
+            assert answer.startswith(f"{word}: {mean:+.{digits}f} ("), answer
     words = [answer.partition(":")[0] for answer in table["synthetic voices"]]
-    assert words == ["yes", "not clearly", "no, lower", "not clearly", "yes"]
+    assert words == ["yes", "not clearly", "no, lower", "not clearly", "yes", "yes"]
+    assert table.loc["by a hair?", "human voices"] == "yes: +1.18 (0.01 to 2.35)"
     assert table.loc["on samplewise?", "human voices"] == "not trained"
 
 
@@ -42,8 +45,8 @@ def test_each_interval_is_drawn_on_its_row(worlds):
     figure, axes = plt.subplots()
     plot_answers(axes, worlds, ASKED)
     synthetic, human = axes.containers
-    assert list(synthetic.lines[0].get_ydata()) == pytest.approx([i - 0.13 for i in range(5)])
-    assert list(human.lines[0].get_ydata()) == pytest.approx([0.13, 1.13, 2.13, 4.13])
+    assert list(synthetic.lines[0].get_ydata()) == pytest.approx([i - 0.13 for i in range(6)])
+    assert list(human.lines[0].get_ydata()) == pytest.approx([0.13, 1.13, 2.13, 4.13, 5.13])
     wanted = ASKED["on samplewise?"].interval(worlds[0])
     bar = synthetic.lines[2][0].get_segments()[3][:, 0]
     assert [synthetic.lines[0].get_xdata()[3], *bar] == pytest.approx(wanted)
@@ -53,7 +56,7 @@ def test_each_interval_is_drawn_on_its_row(worlds):
 
 def test_a_world_without_any_of_the_rows_is_left_out(worlds):
     figure, axes = plt.subplots()
-    only = {"on samplewise?": ASKED["on samplewise?"]}
+    only = {row: Question(row, "joint", scenario="samplewise") for row in ("valuation", "ensemble")}
     plot_answers(axes, worlds, only)
     assert [text.get_text() for text in axes.get_legend().texts] == ["synthetic voices"]
     plt.close(figure)
