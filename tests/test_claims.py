@@ -190,8 +190,9 @@ LESSON_1 = {
         below("ogm-ge", "ogm-ge-noise", **CORRUPTED),
         below("ogm-ge", "ogm-ge-noise", world=HUMAN, **CORRUPTED),
     ),
-    "corrupted: two networks are clearly above joint concat with human voices only": both(
+    "corrupted, synthetic: two networks are clearly above joint concat at its rate only": both(
         no_clear_difference("ensemble", "joint", **CORRUPTED),
+        above("ensemble, joint's rate", "joint", **CORRUPTED),
         above("ensemble", "joint", world=HUMAN, **CORRUPTED),
     ),
     "at joint concat's rate two networks gain a point less": about(
