@@ -84,7 +84,7 @@ def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -
 
 
 @exercise("Your turn, the imbalance ratio")
-def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], float]) -> None:
+def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Lesson 1: `answer(z_a, z_v, target)` is the ratio rho_a of OGM."""
     logits, target = small_batch()
     z_a, z_v = logits["audio"], logits["visual"]
@@ -94,7 +94,8 @@ def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], float]) -> 
 
     given = call(answer, z_a, z_v, target)
     assert not isinstance(given, dict), "give one number, rho_a, not a dict"
-    given = torch.as_tensor(given)
+    kind = f"give a tensor of one number, not a {type(given).__name__}: drop .item()"
+    assert isinstance(given, Tensor), kind
     assert given.numel() == 1, (
         "give one number for the batch: take means over the batch before you divide"
     )

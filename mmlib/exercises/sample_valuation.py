@@ -161,6 +161,7 @@ def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
         assert given.dtype == torch.bool, f"keep[{m!r}] is {given.dtype}; give booleans"
         turned = torch.cat([right[:4], ~right[4:]])
         mistakes = {
+            "a copy must mask the others": torch.ones(11, dtype=torch.bool),
             "turned round: a copy made for m keeps m and masks the others": turned,
             f"keep[{m!r}] should be {right.tolist()}, not {given.tolist()}": ...,
         }

@@ -189,6 +189,7 @@ WRONG = [
     ),
     (check_imbalance_ratio, lambda a, v, y: same(a, y) / same(v, y), "one number"),
     (check_imbalance_ratio, lambda a, v, y: {"audio": 1.0}, "not a dict"),
+    (check_imbalance_ratio, lambda a, v, y: imbalance_ratio(a, v, y).item(), "drop .item()"),
     (
         check_weighted_loss,
         lambda z, y, w: weighted_loss(z, y, w) - F.cross_entropy(z["fused"], y),

@@ -136,6 +136,11 @@ WRONG = [
     (check_plan_copies, lambda c: (plan_copies(c)[0][4:], {}), "originals are missing"),
     (check_plan_copies, lambda c: (plan_copies(c)[0].sort().values, {}), "side by side"),
     (check_plan_copies, lambda c: plan_copies(c)[0], "give two things"),
+    (
+        check_plan_copies,
+        lambda c: (plan_copies(c)[0], dict.fromkeys(c, torch.ones(11, dtype=torch.bool))),
+        "must mask the others",
+    ),
     (check_plan_copies, lambda c: (plan_copies(c)[0] + 1, {}), "index should be"),
     (
         check_auc,
