@@ -1,6 +1,6 @@
 """Tables of stand-ins for training, to be killed; see evidence/test_killed.py.
 
-killed_tables.py FOLDER     writes them undisturbed, the tuning by spawned workers
+killed_tables.py FOLDER [fork]     writes them undisturbed, the tuning by spawned or forked workers
 """
 
 import multiprocessing
@@ -51,4 +51,4 @@ def tables(folder, processes):
 if __name__ == "__mp_main__":
     stand_in()
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), tuning="spawn")
+    write(Path(sys.argv[1]), tuning=(sys.argv[2:] or ["spawn"])[0])
