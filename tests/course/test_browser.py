@@ -39,7 +39,9 @@ SETTINGS = {
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
 STDERR = '[data-mime-type="application/vnd.jupyter.stderr"]'
 ALL_RUN_OR_ERROR = f"""() => {{
-    const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+    const prompts = [...document.querySelectorAll(
+        '.jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)' // a collapsed cell has none
+    )];
     const done = prompts.length > 0 && prompts.every(prompt => /\\d/.test(prompt.textContent));
     return done || document.querySelector('{ERRORS}') !== null;
 }}"""
