@@ -325,10 +325,6 @@ LESSON_2 = {
         about("valuation-random-samples", "valuation-random", points=1),
         about("valuation-random-samples", "valuation-random", points=2, world=HUMAN),
     ),
-    "samplewise: a loss for each modality, as long, has a lower mean, not clearly": both(
-        ahead("valuation", "joint-unimodal, same steps", **SAMPLEWISE),
-        no_clear_difference("valuation", "joint-unimodal, same steps", **SAMPLEWISE),
-    ),
     "samplewise: joint training with as many updates has a higher mean": ahead(
         "joint, same steps", "valuation", **SAMPLEWISE
     ),

@@ -38,16 +38,15 @@ def has(cell, kind: str) -> int:
 
 
 def form(notebook) -> dict[str, float]:
-    """What can be counted in a lesson: a formula is a word; exercises are words, not code."""
+    """What can be counted in a lesson; exercises count as words, not as code."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     built = [c for c in code if not c.id.startswith("exercise")]
     lines = [len([s for s in cell.source.splitlines() if s.strip()]) for cell in built]
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    words = re.sub(r"\$\$.*?\$\$|\$.*?\$", " formula ", text, flags=re.S).split()
     seen = "\n".join(cell.source for cell in code if not is_hidden(cell))
     return {
         "cells": len(notebook.cells),
-        "words": sum(any(map(str.isalnum, word)) for word in words),
+        "words": len(text.split()),
         "lines": sum(lines),
         "median": median(lines),
         "longest": max(lines),
