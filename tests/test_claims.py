@@ -377,6 +377,21 @@ LESSON_2 = {
         above("valuation", "joint-unimodal", **SAMPLEWISE),
         no_clear_difference("valuation", "joint-unimodal, same steps", **SAMPLEWISE),
     ),
+    "samplewise: a loss for each and two networks end clearly below valuation": each(
+        above, "valuation", ["joint-unimodal", "ensemble"], **SAMPLEWISE
+    ),
+    "beside imbalanced a level is above joint training clearly in one of six": both(
+        above("valuation", "joint", world=HUMAN, **CORRUPTED),
+        no_clear_difference("valuation-modality", "joint", world=HUMAN, **CORRUPTED),
+        *(
+            each(no_clear_difference, ["valuation", "valuation-modality"], "joint", **where)
+            for where in (CORRUPTED, SAMPLEWISE)
+        ),
+    ),
+    "corrupted: copies of random samples make no clear difference, in both worlds": both(
+        no_clear_difference("valuation", "valuation-random-samples", **CORRUPTED),
+        no_clear_difference("valuation", "valuation-random-samples", world=HUMAN, **CORRUPTED),
+    ),
     "pay-off 0/1 visits nearly twice as many samples, and is a point better": both(
         about("valuation, 0/1 pay-off", "valuation", points=1),
         times("valuation, 0/1 pay-off", "valuation", 1.8),
@@ -484,8 +499,9 @@ LESSON_3 = {
         *(no_clear_difference("boosting", "all only", score) for score in ("fused", PICTURE)),
         *(within("boosting", "all only", score, points=3) for score in ("fused", PICTURE)),
     ),
-    "classifiers that never learn show no difference, fused: within about a point": both(
+    "classifiers that never learn show no difference, fused or by the probe": both(
         no_clear_difference("boosting", "boosting-frozen"),
+        no_clear_difference("boosting", "boosting-frozen", PICTURE_PROBE),
         within("boosting", "boosting-frozen", points=1.5),
     ),
     "on the picture alone boosting is clearly above them, by about a point": both(
@@ -500,8 +516,9 @@ LESSON_3 = {
         above("boosting-frozen", "boosting", PICTURE, **CORRUPTED),
         about("boosting-frozen", "boosting", PICTURE, points=3, **CORRUPTED),
     ),
-    "a fixed number is clearly lower at boosting's rate, not clearly at its own": both(
+    "a fixed number is clearly lower at best rates, for the picture clearly higher at its own": both(
         above("boosting", "fixed number"),
+        above("boosting", "fixed number", PICTURE),
         no_clear_difference("boosting, fixed number's rate", "fixed number"),
         below("boosting, fixed number's rate", "fixed number", PICTURE),
     ),
@@ -699,6 +716,23 @@ LESSON_4 = {
         below(DETACHED, "ensemble, that rate"),
         about(DETACHED, "ensemble, that rate", points=-1),
     ),
+    "at twice its rate the whole's probe is clearly above two networks' best, and there": each(
+        above,
+        "detached, normalised's rate",
+        ["ensemble", "ensemble, joint's rate"],
+        PICTURE_PROBE,
+    ),
+    "by two points at that rate, where its mean is behind in fused accuracy": both(
+        about("detached, normalised's rate", "ensemble, joint's rate", PICTURE_PROBE, points=2),
+        each(behind, "detached, normalised's rate", ["ensemble", "ensemble, joint's rate"]),
+    ),
+    "the sound's own head shows no gain; rung 2 clearly lowers it with synthetic voices": both(
+        *(not_above(row, OWN_HEADS, SOUND, world=w) for row in (RUNG_2, DETACHED) for w in WORLDS),
+        below(RUNG_2, OWN_HEADS, SOUND),
+    ),
+    "rung 2 alone lowers the sound's separability in every seed": every_seed(
+        RUNG_2, f"separability_{SOUND}", under=0, less=OWN_HEADS
+    ),
     "at the method's rate two networks' probe falls by three points, to that of own heads": both(
         above("ensemble", "ensemble, that rate", PICTURE_PROBE),
         about("ensemble", "ensemble, that rate", PICTURE_PROBE, points=3),
@@ -729,7 +763,7 @@ LESSON_4 = {
     "for the sound random dimensions are clearly above permuted labels, too": above(
         "random dimensions", "permuted labels", f"separability_{SOUND}"
     ),
-    "by the picture's probe chosen and random dimensions show no difference": no_clear_difference(
+    "by the picture's probe chosen are not clearly above random dimensions": no_clear_difference(
         DETACHED, "random dimensions", PICTURE_PROBE
     ),
     "rung 2 raises the picture's probe, and its separability has no higher mean": both(

@@ -18,17 +18,20 @@ NOT_TRAINED = "not trained"
 class Question(NamedTuple):
     """Is `column` of `row` higher than that of `against`, over paired seeds of a scenario?
 
-    Rows and columns are those of the tables, as the evidence pages define them.
+    Rows and columns are those of the tables, as the evidence pages define them. `other_column`: the
+    column of `against`, where that is another.
     """
 
     row: str
     against: str
     column: str = "fused"
     scenario: str = "imbalanced"
+    other_column: str = ""
 
     def interval(self, world: World) -> tuple[float, float, float] | None:
         """Mean difference and its 95 % interval in points; None where a row is missing."""
-        return world.interval(self.scenario, self.row, self.against, self.column)
+        where = self.scenario, self.row, self.against, self.column
+        return world.interval(*where, other_column=self.other_column)
 
 
 def answer_table(worlds: Sequence[World], questions: Mapping[str, Question]) -> Styler:

@@ -10,6 +10,7 @@ from mmlib.evidence.costs import over_joint, read_costs
 from mmlib.evidence.described import arm_section, tuning_page
 from mmlib.evidence.markup import MADE, details, interval_cell, table_row, text_of
 from mmlib.evidence.studies import BENCH, all_tables
+from mmlib.evidence.told import told_page
 from mmlib.evidence.which import which_page
 from mmlib.evidence.words import (
     FUSED,
@@ -32,8 +33,8 @@ def write_pages(folder: Path) -> None:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """File -> text: an index, which method to take, the tuning, and a page for each of
-    `all_tables()`.
+    """File -> text: an index, which method to take, the tuning, what the lessons say, and a page
+    for each of `all_tables()`.
 
     `folder` is that of the tables; one that is there for another world, too, adds its columns.
     Raises `FileNotFoundError` without a `tuning.csv`; other errors as in `read_worlds`.
@@ -46,6 +47,7 @@ def pages(folder: Path) -> dict[str, str]:
         "README.md": index(worlds, cost_section(read_costs(folder))),
         "which-one.md": which_page(worlds, over_joint(folder)),
         "tuning.md": tuning_page(worlds),
+        "lessons.md": told_page(worlds),
     }
     return first | found
 
@@ -59,6 +61,9 @@ def index(worlds: list[World], costs: str) -> str:
         count = len(rows_of(table))
         lines.append(f"| [{table}]({table}.md) | {question} | {_lesson(lesson)} | {count} |")
     lines.append("| [tuning](tuning.md) | Which options were tried, and which were best? | all | |")
+    lines.append(
+        "| [lessons](lessons.md) | Which intervals do their sentences rest on? | 1 to 4 | |"
+    )
     parts = _INDEX, "\n".join(lines), _REGENERATE, _worlds(worlds), costs
     return text_of("# Evidence", MADE, *parts)
 

@@ -48,16 +48,22 @@ class World(NamedTuple):
         return (scenario, row) in self.rows and column in self.rows[scenario, row]
 
     def interval(
-        self, scenario: str, row: str, against: str, column: str, beside: str = ""
+        self,
+        scenario: str,
+        row: str,
+        against: str,
+        column: str,
+        beside: str = "",
+        other_column: str = "",
     ) -> tuple[float, float, float] | None:
         """`paired_interval` of two rows over the seeds of both, in points; None below two.
 
-        `beside`: the scenario of `against`, where that is another.
+        `beside`, `other_column`: the scenario and the column of `against`, where that is another.
         """
-        other = beside or scenario
-        pairs = self.cells(scenario, row, column), self.cells(other, against, column)
+        one, other = (scenario, row, column), (beside or scenario, against, other_column or column)
+        pairs = self.cells(*one), self.cells(*other)
         both = pairs[0].index.intersection(pairs[1].index)
-        if len(both) < 2 or (scenario, row) == (other, against):
+        if len(both) < 2 or one == other:
             return None
         mean, low, high = paired_interval(*(cells[both] for cells in pairs))
         return 100 * mean, 100 * low, 100 * high

@@ -97,15 +97,33 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
         ZeroDivisionError: "scores may all be 0: multiply instead of dividing",
         ValueError: "scores may hold more than two modalities",
     }
-    for scores, dead_zone in cases:
+    given = [call(answer, *case, hints=hints, none=True) for case in cases]
+    usual = {  # hint -> what is held against a share of the lowest score
+        "compare with the mean of the others, not with the largest or with their sum": (
+            max,
+            lambda x: sum(x) - min(x),
+        ),
+        "the mean of the others leaves the lowest out": (lambda x: sum(x) / len(x),),
+    }
+    rules = [
+        (hint, _lowest_if(lambda x, d, of=of: of(x) > (1 + d) * min(x)))
+        for hint, all_of in usual.items()
+        for of in all_of
+    ]
+    differs = "the dead zone is no difference: compare with `1 + dead_zone` times the lowest score"
+    rules.append((differs, _lowest_if(lambda x, d: (sum(x) - min(x)) / (len(x) - 1) - min(x) > d)))
+    found = {f": {hint}" for hint, rule in rules if [rule(*case) for case in cases] == given}
+    for (scores, dead_zone), mine in zip(cases, given, strict=True):
         wanted = weaker_modality(scores, dead_zone)
-        given = call(answer, scores, dead_zone, hints=hints, none=True)
-        too_easily = wanted is None and len(scores) > 2 and given == min(scores, key=scores.get)
-        others = ": compare with the mean of the others, not with the largest or with their sum"
-        assert given == wanted, (
+        assert mine == wanted, (
             f"for scores {scores} and a dead zone of {dead_zone} the answer is {wanted!r}; "
-            f"{answer.__name__} returns {given!r}{others if too_easily else ''}"
+            f"{answer.__name__} returns {mine!r}{''.join(found)}"
         )
+
+
+def _lowest_if(asked: Callable[[list[float], float], bool]) -> Callable:
+    """A rule that gives the lowest modality a classifier where this is so of the scores."""
+    return lambda scores, d: min(scores, key=scores.get) if asked([*scores.values()], d) else None
 
 
 @exercise("Your turn, a classifier that learns")

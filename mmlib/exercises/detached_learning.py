@@ -256,6 +256,8 @@ def check_class_aware_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Ten
     assert still, "a gradient reaches the teacher: detach it"
     large = call(answer, 50 * student.detach(), 50 * teacher.detach(), target, tau)
     hint = "overflow: exp of a large similarity is infinite; use cross_entropy or log_softmax"
+    assert torch.isfinite(torch.as_tensor(large)).all(), hint
+    hint = "a large similarity gets past the mask: use -infinity, not a large number"
     assert agrees(large, loss(2500 * s), atol=0.1), hint
 
 

@@ -57,11 +57,18 @@ def check_joint_logits(answer: Callable[[dict, dict, Tensor], dict[str, Tensor]]
 @exercise("Your turn, the gradient that reaches a feature")
 def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Lesson 1: `answer(weight, logits, target)` is dL/dh_m, `(B, d)`, of a mean cross-entropy."""
-    weight, features = normal(4, 5), torch.zeros(6, 5, requires_grad=True)
+    weight = normal(4, 5)
     logits, target = small_batch()
-    F.cross_entropy(features @ weight.T + logits["fused"], target).backward()
-    wanted = features.grad
-    hints = {RuntimeError: "samples are rows, so (B, K) @ (K, d)"}
+
+    def by_autograd(target: Tensor) -> Tensor:
+        features = torch.zeros(6, 5, requires_grad=True)
+        F.cross_entropy(features @ weight.T + logits["fused"], target).backward()
+        return features.grad
+
+    wanted = by_autograd(target)
+    hints = {
+        RuntimeError: "samples are rows, (B, K) @ (K, d); and K is logits.shape[1], not always 10"
+    }
     given = call(answer, weight, logits["fused"], target, hints=hints)
     text = (
         "the result is {}, but a gradient has its feature's shape, (B, d) = (6, 5): "
@@ -72,15 +79,23 @@ def check_feature_gradient(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -
         "the sign is turned: the error is p - e_y, not e_y - p": -wanted,
         "too large by B: the loss is a mean over the batch": len(target) * wanted,
         "divide by B alone, not by B and K": wanted / 4,
+        "divide by B, the samples, not by K": len(target) * wanted / 4,
         "the error is p - e_y: the logits stand where p should": (
             logits["fused"] - F.one_hot(target, 4)
         )
         @ weight
         / 6,
         "the error is p - e_y: e_y is missing": logits["fused"].softmax(1) @ weight / 6,
-        "not what autograd gives: p is a softmax over the classes, dim=1": ...,
+        "p is a softmax over the classes, dim=1": (
+            (logits["fused"].softmax(0) - F.one_hot(target, 4)) @ weight / 6
+        ),
+        "not what autograd gives, (p - e_y) @ weight / B": ...,
     }
     compare(given, wanted, mistakes)
+    fewer = target.clamp(max=2)  # nobody is of the last class
+    classes = "tell F.one_hot the number of classes: a batch may lack the last one"
+    given = call(answer, weight, logits["fused"], fewer, hints={RuntimeError: classes})
+    assert agrees(given, by_autograd(fewer)), "right for one batch only: use the target you get"
 
 
 @exercise("Your turn, the imbalance ratio")
@@ -169,22 +184,41 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
 @exercise("Your turn, a paired interval")
 def check_paired_interval(answer: Callable[[Sequence[float], Sequence[float]], tuple]) -> None:
     """Lesson 1: `answer(a, b)` is `(mean, low, high)` at 95 % of paired differences."""
-    a, b = np.array([0.91, 0.88, 0.93, 0.86, 0.90]), np.array([0.84, 0.83, 0.85, 0.82, 0.85])
-    d = a - b
-    deviation, root, t = d.std(ddof=1), np.sqrt(5), stats.t.ppf(0.975, 4)
-    unpaired = stats.t.ppf(0.975, 8) * np.sqrt(a.var(ddof=1) + b.var(ddof=1)) / root
-    given = [float(x) for x in call(answer, a, b)]
-    assert len(given) == 3, f"give three numbers, (mean, low, high), not {len(given)}"
+    seven = np.array([0.80, 0.83, 0.79, 0.86, 0.81, 0.84, 0.82])
+    five = np.array([0.91, 0.88, 0.93, 0.86, 0.90]), np.array([0.84, 0.83, 0.85, 0.82, 0.85])
+    for a, b in (five, (seven, seven[::-1] + 0.01)):
+        _check_interval(answer, a, b)
+
+
+def _check_interval(answer: Callable, a: np.ndarray, b: np.ndarray) -> None:
+    d, S = a - b, len(a)
+    deviation, root, t = d.std(ddof=1), np.sqrt(S), stats.t.ppf(0.975, S - 1)
+    unpaired = stats.t.ppf(0.975, 2 * S - 2) * np.sqrt(a.var(ddof=1) + b.var(ddof=1)) / root
+    form = "give three numbers, (mean, low, high)"
+    try:
+        given = [float(x) for x in call(answer, a, b)]
+    except TypeError as error:
+        raise AssertionError(form) from error
+    assert len(given) == 3, f"{form}, not {len(given)}"
+    size = np.abs(d).mean()
+    assert np.isclose(size, abs(d.mean())) or not np.isclose(given[0], size), "keep each one's sign"
     assert not np.isclose(given[1], d.mean()), "the order is mean, low, high"
     assert not np.isclose(given[0], -d.mean()), "turned round: the differences are a - b"
     assert np.isclose(given[0], d.mean()), "the first number is the mean of a - b"
     half_widths = {
         "this is the unpaired interval: take differences first, seed by seed": unpaired,
-        "five seeds are few: use t with S - 1, not 1.96": 1.96 * deviation / root,
+        "seeds are few: use t with S - 1, not 1.96": 1.96 * deviation / root,
         "divide the squared deviations by S - 1 (ddof=1)": t * d.std() / root,
-        "t has S - 1 degrees of freedom": stats.t.ppf(0.975, 5) * deviation / root,
-        "2.5 % on each side: t at 0.975": stats.t.ppf(0.95, 4) * deviation / root,
+        "t has S - 1 degrees of freedom": stats.t.ppf(0.975, S) * deviation / root,
+        "2.5 % on each side: t at 0.975": stats.t.ppf(0.95, S - 1) * deviation / root,
         "the deviation of a mean is smaller by the square root of S": t * deviation,
+        "S is the number of seeds, len(a), here seven": (
+            stats.t.ppf(0.975, 4) * deviation / root,
+            stats.t.ppf(0.975, 4) * deviation / np.sqrt(5),
+            t * deviation / np.sqrt(5),
+        )
+        if S == 7
+        else (),
         "not mean -+ t * sigma / sqrt(S) of the differences": ...,
     }
     for half in (given[2] - given[0], given[0] - given[1]):

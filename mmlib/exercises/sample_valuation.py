@@ -104,21 +104,27 @@ def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) 
     for players in ("av", "avt", "abcd"):
         random = np.random.default_rng(len(players))
         sets = [frozenset(c) for k in range(len(players) + 1) for c in combinations(players, k)]
-        v = {c: float(random.normal()) if c else 0.0 for c in sets}
-        wanted = shapley_values({c: torch.tensor([x]) for c, x in v.items() if c})
+        v = {c: float(random.normal()) for c in sets}
+        nobody, grand = v[frozenset()], frozenset(players)
+        wanted = shapley_values({c: torch.tensor([x - nobody]) for c, x in v.items() if c})
+        paid_nothing = shapley_values({c: torch.tensor([x]) for c, x in v.items() if c})
         given = call(answer, v)
         has_keys(given, players, f"give a dict with one number for each of {', '.join(players)}")
         numbers = torch.tensor([float(given[m]) for m in players])
-        grand = frozenset(players)
         last = torch.tensor([v[grand] - v[grand - {m}] for m in players])
         steps = [frozenset(players[:i]) for i in range(len(players) + 1)]
         order = torch.tensor([v[after] - v[before] for before, after in pairwise(steps)])
-        equal = torch.full((len(players),), v[grand] / len(players))
-        adds_up = np.isclose(numbers.sum().item(), v[grand], atol=1e-4)
+        earned = v[grand] - nobody
+        equal = tuple(torch.full((len(players),), x / len(players)) for x in (earned, v[grand]))
+        adds_up = np.isclose(numbers.sum().item(), earned, atol=1e-4)
         mistakes = {
             "this is what each adds when it comes last; average over all C": last,
-            "this is what each is paid alone; take the mean over all M! orders": torch.tensor(
-                [v[frozenset(m)] for m in players]
+            "this is what each is paid alone; take the mean over all M! orders": (
+                torch.tensor([v[frozenset(m)] for m in players]),
+                torch.tensor([v[frozenset(m)] - nobody for m in players]),
+            ),
+            "u of the empty set is a number of the game, too: not always 0": torch.cat(
+                [paid_nothing[m] for m in players]
             ),
             "this is one order alone: take the mean over all M! orders": order,
             "the sum is shared equally: what does each *add*?": equal,
@@ -126,8 +132,8 @@ def check_shapley(answer: Callable[[dict[frozenset, float]], dict[str, float]]) 
             if adds_up
             else (),
             f"with {len(players)} players the values add up to {numbers.sum():.3f}, not to u of "
-            f"all, {v[grand]:.3f}: check the weight |C|! (M - |C| - 1)! / M!, and that C runs "
-            "over all sets without m, the empty one too": ...,
+            f"all less u of none, {earned:.3f}: check the weight |C|! (M - |C| - 1)! / M!, and "
+            "that C runs over all sets without m, the empty one too": ...,
         }
         compare(numbers, torch.cat([wanted[m] for m in players]), mistakes)
 

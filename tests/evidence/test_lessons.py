@@ -1,9 +1,16 @@
 """What a lesson shows of the tables: the answers say what the intervals say, in both worlds."""
 
+import re
+from pathlib import Path
+
 import matplotlib.pyplot as plt
+import nbformat
 import pytest
 
+from mmlib.evaluation import paired_interval
 from mmlib.evidence.lessons import Question, answer_table, plot_answers
+from mmlib.evidence.markup import interval_cell
+from mmlib.evidence.told import TOLD, told_page
 from mmlib.evidence.worlds import read_worlds
 from mmlib.files import asset
 
@@ -60,3 +67,40 @@ def test_a_world_without_any_of_the_rows_is_left_out(worlds):
     plot_answers(axes, worlds, only)
     assert [text.get_text() for text in axes.get_legend().texts] == ["synthetic voices"]
     plt.close(figure)
+
+
+def test_the_page_of_the_lessons_asks_each_interval_once_and_the_tables_answer(worlds):
+    synthetic, human = worlds
+    asked = [q for sections in TOLD.values() for found in sections.values() for q in found]
+    assert len(set(asked)) == len(asked)
+    assert all(q.interval(synthetic) for q in asked)
+    page = told_page(worlds)
+    for q in asked:
+        for interval in filter(None, (q.interval(synthetic), q.interval(human))):
+            assert interval_cell(interval) in page
+    assert page.count("\n| ") == len(asked) + len(TOLD)  # and a head for each lesson
+    found = [i for q in asked for world in worlds if (i := q.interval(world))]
+    missing = sum(low > 0 or high < 0 for _, low, high in found)
+    assert f"shows {len(found)} different intervals." in page
+    assert f"would still miss 0 by chance; {missing} do." in page
+
+
+def test_a_row_is_held_against_itself_in_another_column(worlds):
+    other = {"other_column": "fused_uniform"}
+    question = Question("detached", "detached", "fused", **other)
+    one, two = (worlds[0].cells("imbalanced", "detached", c) for c in ("fused", "fused_uniform"))
+    assert question.interval(worlds[0]) == pytest.approx(
+        [100 * x for x in paired_interval(one, two)]
+    )
+    assert Question("detached", "detached").interval(worlds[0]) is None
+
+
+@pytest.mark.parametrize("lesson", TOLD)
+def test_a_lesson_leads_to_its_intervals(lesson):
+    page, root = told_page(read_worlds(asset("results"))), Path(__file__).parents[2]
+    cells = nbformat.read(root / "notebooks" / f"{lesson}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    number = int(lesson[:2])
+    assert f"evidence/lessons.md#lesson-{number})" in text and f"\n## Lesson {number}\n" in page
+    titles = {int(n) for n in re.findall(r"^## (\d+)\. ", text, re.M)}
+    assert titles >= TOLD[lesson].keys()

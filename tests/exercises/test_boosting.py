@@ -230,12 +230,21 @@ WRONG = [
         lambda s, d: (
             min(s, key=s.get) if sum(s.values()) / len(s) > (1 + d) * min(s.values()) else None
         ),
-        "0.15 the answer is 'visual'",
+        "0.15 the answer is 'visual'.*leaves the lowest out",
     ),
     (
         check_assignment,
         lambda s, d: min(s, key=s.get) if max(s.values()) - min(s.values()) > d else None,
         "the answer is 'visual'",
+    ),
+    (
+        check_assignment,
+        lambda s, d: (
+            min(s, key=s.get)
+            if (sum(s.values()) - min(s.values())) / (len(s) - 1) - min(s.values()) > d
+            else None
+        ),
+        "no difference",
     ),
     (check_grow, lambda *a: grow(*a, known=False), "as in the released code"),
     (

@@ -295,6 +295,11 @@ WRONG = [
     (check_class_aware_loss, lambda s, t, y, tau: class_aware(t, s, y, tau), "rows are students"),
     (
         check_class_aware_loss,
+        lambda s, t, y, tau: class_aware(s, t, y, tau, filler=-100.0),
+        "gets past the mask",
+    ),
+    (
+        check_class_aware_loss,
         lambda s, t, y, tau: class_aware(s, t, y, tau, filler=0.0),
         "still a candidate",
     ),

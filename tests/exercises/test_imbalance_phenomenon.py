@@ -226,7 +226,28 @@ WRONG = [
     (check_paired_interval, lambda a, b: interval(b, a), "a - b"),
     (check_paired_interval, lambda a, b: interval(a, b)[:2], "three numbers"),
     (check_paired_interval, lambda a, b: sorted(interval(a, b)), "mean, low, high"),
+    (
+        check_paired_interval,
+        lambda a, b: (interval(a, b)[0], interval(a, b)[1:]),
+        "give three numbers",
+    ),
+    (check_paired_interval, lambda a, b: interval(abs(a - b), 0 * a), "each one's sign"),
     (check_feature_gradient, lambda W, z, y: (z - F.one_hot(y, 4)) @ W / 6, "where p should"),
+    (
+        check_feature_gradient,
+        lambda W, z, y: (z.softmax(1) - F.one_hot(y)) @ W / len(y),
+        "number of classes",
+    ),
+    (
+        check_feature_gradient,
+        lambda W, z, y: (z.softmax(1) - F.one_hot(y, 10)) @ W / len(y),
+        "not always 10",
+    ),
+    (
+        check_feature_gradient,
+        lambda W, z, y: (z.softmax(1) - F.one_hot(y, 4)) @ W / z.shape[1],
+        "not by K",
+    ),
     (
         check_optimizer,
         lambda model, lr, factor: torch.optim.SGD(model.encoders["visual"].parameters(), lr, 0.9),
@@ -262,6 +283,8 @@ def test_interval_variants():
         (lambda a, b: stats.t.ppf(0.975, 5) * (a - b).std(ddof=1) / 5**0.5, "degrees of freedom"),
         (lambda a, b: t * (a - b).std(ddof=1), "square root of S"),
         (lambda a, b: stats.t.ppf(0.95, 4) * (a - b).std(ddof=1) / 5**0.5, "2.5 %"),
+        (lambda a, b: t * (a - b).std(ddof=1) / 5**0.5, "S is the number"),
+        (lambda a, b: t * (a - b).std(ddof=1) / len(a) ** 0.5, "S is the number"),
     ):
         with pytest.raises(AssertionError, match=hint):
             check_paired_interval(with_half(half))

@@ -24,7 +24,7 @@ def phi_from_bits(c_a, c_v, c):
 
 
 def shapley(v):
-    phi = shapley_values({c: torch.tensor([x]) for c, x in v.items() if c})
+    phi = shapley_values({c: torch.tensor([x - v[frozenset()]]) for c, x in v.items() if c})
     return {m: value.item() for m, value in phi.items()}
 
 
@@ -126,6 +126,7 @@ WRONG = [
         "shares are not",
     ),
     (check_shapley, lambda v: {m: v[frozenset(m)] for m in max(v, key=len)}, "is paid alone"),
+    (check_shapley, lambda v: shapley(v | {frozenset(): 0.0}), "not always 0"),
     (
         check_soft_contributions,
         lambda z, y: {m: z["fused"][range(6), y] for m in ("audio", "visual")},

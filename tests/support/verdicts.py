@@ -238,10 +238,19 @@ def trainings_scatter_more(rows: list[str], noise: str, **where) -> Claim:
 
 
 def every_seed(
-    row: str, score: Score = "fused", over: float = -np.inf, under: float = np.inf, **where
+    row: str,
+    score: Score = "fused",
+    over: float = -np.inf,
+    under: float = np.inf,
+    less: str = "",
+    **where,
 ) -> Claim:
+    """Of a row's values, or of their differences from those of the row `less`."""
+
     def claim(worlds: Worlds) -> Verdict:
         values = cells(worlds, row, score, **where)
+        if less:
+            values = values - cells(worlds, less, score, **where)
         return bool(values.between(over, under, "neither").all()), f"{row}: {values.tolist()}"
 
     return claim

@@ -1,0 +1,194 @@
+"""The page of the intervals that lessons rest on, beyond those that they show."""
+
+from collections.abc import Iterable
+
+from mmlib.evidence.arms import ARMS
+from mmlib.evidence.lessons import Question
+from mmlib.evidence.markup import MADE, interval_cell, table_row, text_of
+from mmlib.evidence.verdicts import link
+from mmlib.evidence.words import GROUPS
+from mmlib.evidence.worlds import World
+
+SOUND, PICTURE, SOUND_PROBE, PROBE = "audio", "visual", "probe_audio", "probe_visual"
+_COLUMNS = {name: column for group in GROUPS.values() for name, column in group.items()}
+
+
+def _of(
+    row: str, *against: str, columns: Iterable[str] = ("fused",), scenario: str = "imbalanced"
+) -> list[Question]:
+    """A row over each of some others, in each of some columns."""
+    return [Question(row, other, column, scenario) for other in against for column in columns]
+
+
+# lesson -> section -> what is asked of the tables
+TOLD: dict[str, dict[int, list[Question]]] = {
+    "01_imbalance_phenomenon": {
+        8: [
+            *_of("ensemble, joint's rate", "joint"),
+            *_of("joint, 30 epochs", "joint"),
+            *_of("joint, OGM-GE's rate", "joint", "ogm-ge"),
+            *_of("ogm-ge", "ogm-ge-noise", columns=[PROBE]),
+            *_of("ogm-ge", "ogm-ge-noise", scenario="corrupted"),
+            *_of("ensemble", "joint", scenario="corrupted"),
+            *_of("ensemble, joint's rate", "joint", scenario="corrupted"),
+        ],
+        9: [
+            Question("ensemble", "ensemble", PICTURE, "imbalanced", SOUND),
+            Question("ensemble", "ensemble", PICTURE, "balanced", SOUND),
+            Question("ensemble", "ensemble", PICTURE, "flipped", SOUND),
+            *_of("ensemble", "joint", columns=[SOUND_PROBE, PROBE]),
+            *_of("ensemble", "joint", columns=[SOUND_PROBE, PROBE], scenario="balanced"),
+            *_of("ensemble", "joint", columns=[SOUND_PROBE, PROBE], scenario="flipped"),
+        ],
+        14: [
+            Question("joint", "ensemble", "fused", scenario, alone)
+            for scenario, alone in (
+                ("imbalanced", SOUND),
+                ("imbalanced", PICTURE),
+                ("balanced", PICTURE),
+                ("flipped", PICTURE),
+                ("corrupted", SOUND),
+            )
+        ],
+    },
+    "02_sample_valuation": {
+        5: _of("valuation", "valuation-random-samples", scenario="corrupted"),
+        6: _of("valuation", "valuation-random", "ensemble", "joint-unimodal, same steps"),
+        7: _of(
+            "valuation",
+            "joint",
+            "joint-unimodal",
+            "joint-unimodal, same steps",
+            "ensemble",
+            scenario="samplewise",
+        ),
+        12: [
+            *_of("valuation-modality", "joint"),
+            *_of("valuation", "joint", scenario="corrupted"),
+            *_of("valuation-modality", "joint", scenario="corrupted"),
+            *_of("valuation-modality", "joint", scenario="samplewise"),
+        ],
+    },
+    "03_boosting": {
+        8: [
+            *_of("boosting", "joint-unimodal"),
+            *_of("boosting", "boosting-base", columns=["fused", "fused_weighted", PROBE, SOUND]),
+            *_of("boosting-base", "joint", "ensemble"),
+            *_of("base, weak loss x 3", "boosting-base", columns=["fused", PICTURE]),
+            *_of("boosting", "base, weak loss x 3"),
+            *_of("boosting, weak loss's rate", "base, weak loss x 3", columns=["fused", PICTURE]),
+            *_of("boosting", "all only", columns=["fused", PICTURE]),
+            *_of("boosting", "boosting-frozen", columns=["fused", PROBE]),
+            *_of("boosting-frozen", "boosting-base", columns=[PICTURE]),
+            *_of("boosting", "smoothing 0", columns=["fused", PICTURE]),
+            *_of("boosting", "boosting-frozen", columns=[PICTURE], scenario="corrupted"),
+            *_of("boosting", "boosting-base", "joint-unimodal", "joint", scenario="corrupted"),
+        ],
+        11: [
+            *_of("boosting", "ensemble", columns=[PICTURE]),
+            *_of(
+                "boosting",
+                "ensemble",
+                "joint-unimodal",
+                columns=[PICTURE],
+                scenario="corrupted",
+            ),
+        ],
+        12: [
+            *_of("boosting", "fixed number", "smoothing 1", columns=["fused", PICTURE]),
+            *_of("boosting, fixed number's rate", "fixed number", columns=["fused", PICTURE]),
+        ],
+    },
+    "04_detached_learning": {
+        8: [
+            *_of("detached", "isolated", columns=["fused", PROBE, SOUND]),
+            *_of("no contrast", "isolated", columns=["fused", SOUND]),
+            *_of("detached", "no contrast"),
+            Question("detached", "detached", "fused_heads", other_column="concat"),
+            Question("detached", "detached", "fused_heads", other_column="fused"),
+            Question("detached", "ensemble", "fused_heads", other_column="fused"),
+            Question("detached", "detached", "fused", other_column="fused_uniform"),
+            Question(
+                "detached",
+                "detached",
+                "fused_ruined",
+                "corrupted",
+                other_column="fused_uniform_ruined",
+            ),
+            Question("detached", "detached", "fused", "corrupted", other_column="fused_uniform"),
+            *_of("ensemble", "ensemble, that rate", columns=[PROBE]),
+            *_of("detached", "ensemble, that rate", columns=["fused", PROBE]),
+            Question("detached", "ensemble, that rate", "fused_heads", other_column="fused"),
+            *_of(
+                "detached, normalised's rate",
+                "ensemble",
+                "ensemble, joint's rate",
+                columns=["fused", PROBE],
+            ),
+            *_of("detached", "ogm-ge", "valuation"),
+        ],
+        9: [
+            *_of("detached", "random dimensions", columns=["fused", PROBE]),
+            *_of("ensemble, joint's rate", "ensemble, that rate", columns=[PROBE]),
+        ],
+    },
+}
+
+
+def told_page(worlds: list[World]) -> str:
+    """The page: a table a lesson."""
+    parts = [_table(stem, sections, worlds) for stem, sections in TOLD.items()]
+    columns = {c for sections in TOLD.values() for found in sections.values() for q in found
+               for c in (q.column, q.other_column)}  # fmt: skip
+    legend = [
+        f"- {column.heading}: {column.meaning}"
+        for name, column in _COLUMNS.items()
+        if name in columns
+    ]
+    words = "## What the scores say\n\n- fused: accuracy of the fused logits\n" + "\n".join(legend)
+    return text_of("# What the lessons say", MADE, _HEAD, _chance(worlds), *parts, words)
+
+
+_HEAD = """
+**Which intervals do the sentences of a lesson rest on, beyond those that it shows?**
+
+Each line is the mean difference of two rows over five paired seeds on test, in points, with its
+95 % interval, in bold where that does not contain 0. A row's name leads to the page that bears and
+defines it. Other pages: [all tables](README.md).
+"""
+
+
+def _chance(worlds: list[World]) -> str:
+    """How many of the page's intervals would miss 0 by chance."""
+    asked = {q for sections in TOLD.values() for found in sections.values() for q in found}
+    found = [x for q in asked for world in worlds if (x := q.interval(world))]
+    missing = sum(low > 0 or high < 0 for _, low, high in found)
+    return (
+        f"This page shows {len(found)} different intervals. If no row differed from another, about "
+        f"{0.05 * len(found):.0f} of them (5 %) would still miss 0 by chance; {missing} do."
+    )
+
+
+def _table(stem: str, sections: dict[int, list[Question]], worlds: list[World]) -> str:
+    """What a lesson's sections ask, line by line."""
+    head = ["section", "difference", "score", "scenario", *(world.name for world in worlds)]
+    lines = [table_row(head), "|--:|---|---|---|" + "--:|" * len(worlds)]
+    for section, questions in sections.items():
+        for q in questions:
+            found = [interval_cell(q.interval(world)) for world in worlds]
+            lines.append(table_row([str(section), _rows(q), _score(q), q.scenario, *found]))
+    title = f"## Lesson {int(stem[:2])}"
+    return f"{title}\n\nOf [this lesson](../../notebooks/{stem}.ipynb).\n\n" + "\n".join(lines)
+
+
+def _rows(q: Question) -> str:
+    """The two rows that are compared."""
+    if q.row == q.against:
+        return link(q.scenario, q.row)
+    return f"{link(q.scenario, q.row)}, over *{ARMS[q.against].name}*"
+
+
+def _score(q: Question) -> str:
+    """The column that is compared, or both."""
+    columns = filter(None, (q.column, q.other_column))
+    return " over ".join(_COLUMNS[c].heading if c in _COLUMNS else c for c in columns)
