@@ -516,7 +516,7 @@ LESSON_3 = {
         above("boosting-frozen", "boosting", PICTURE, **CORRUPTED),
         about("boosting-frozen", "boosting", PICTURE, points=3, **CORRUPTED),
     ),
-    "a fixed number is clearly lower at best rates, for the picture clearly higher at its own": both(
+    "a fixed number is clearly lower at best rates, the picture clearly higher at its own": both(
         above("boosting", "fixed number"),
         above("boosting", "fixed number", PICTURE),
         no_clear_difference("boosting, fixed number's rate", "fixed number"),
