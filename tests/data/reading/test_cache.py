@@ -291,7 +291,9 @@ def test_threads_share_a_cache(cache, source):
     assert len(files(cache)) == 21
 
 
-FORK = multiprocessing.get_context("fork")  # starts in no time, PyTorch being imported
+# no thread is copied from a test into a process that a server starts, and PyTorch is there
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["mmlib.data"])
 
 
 def fill(folder, rounds):
@@ -305,7 +307,7 @@ def fill(folder, rounds):
 
 def filling(folder, rounds):
     """A process that fills."""
-    process = FORK.Process(target=fill, args=(folder, rounds))
+    process = SERVER.Process(target=fill, args=(folder, rounds))
     process.start()
     return process
 

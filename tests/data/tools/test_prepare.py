@@ -37,7 +37,9 @@ pytest.importorskip("av", reason="the extra mmlib[video] is not installed")
 
 SIZE = (64, 48)
 TONE = 440.0  # Hz
-FORK = multiprocessing.get_context("fork")  # starts in no time, PyTorch being imported
+# no thread is copied from a test into a process that a server starts, and PyTorch is there
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["mmlib.data"])
 
 
 def tone(seconds, rate=16_000):
@@ -380,7 +382,7 @@ def test_killed_again_and_again_ends_as_an_undisturbed_run(tmp_path):
     assert run("cremad", whole).done == 12
     expected, luck, kills = content(whole), random.Random(0), 0
     for _ in range(10):
-        process = FORK.Process(target=run, args=("cremad", killed))
+        process = SERVER.Process(target=run, args=("cremad", killed))
         wanted = files(killed) + luck.randint(1, 4)
         process.start()
         while process.is_alive() and files(killed) < wanted:
@@ -416,7 +418,7 @@ def test_a_crashing_decoder_stops_nothing_and_processes_change_no_file(cremad, m
         shutil.rmtree(cremad / name)
     film(cremad / "VideoFlash" / "crash.flv", 1)
     monkeypatch.setattr(module, "make_lacking", crash_or_make)
-    monkeypatch.setattr(workers_of, "get_context", lambda _: FORK)
+    monkeypatch.setattr(workers_of, "get_context", lambda _: SERVER)
     report = run("cremad", cremad, processes=2)
     assert "clips prepared 4, there already 0, failed 1" in str(report)
     assert "crash: the process that decoded it crashed" in str(report)
