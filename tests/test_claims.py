@@ -388,6 +388,9 @@ LESSON_2 = {
             for where in (CORRUPTED, SAMPLEWISE)
         ),
     ),
+    "samplewise: a loss for each modality does not help to find ruined sounds": not_above(
+        "joint-unimodal", "joint", "auc_audio", **SAMPLEWISE
+    ),
     "corrupted: copies of random samples make no clear difference, in both worlds": both(
         no_clear_difference("valuation", "valuation-random-samples", **CORRUPTED),
         no_clear_difference("valuation", "valuation-random-samples", world=HUMAN, **CORRUPTED),
@@ -724,7 +727,8 @@ LESSON_4 = {
     ),
     "by two points at that rate, where its mean is behind in fused accuracy": both(
         about("detached, normalised's rate", "ensemble, joint's rate", PICTURE_PROBE, points=2),
-        each(behind, "detached, normalised's rate", ["ensemble", "ensemble, joint's rate"]),
+        behind("detached, normalised's rate", "ensemble, joint's rate"),
+        below("detached, normalised's rate", "ensemble"),
     ),
     "the sound's own head shows no gain; rung 2 clearly lowers it with synthetic voices": both(
         *(not_above(row, OWN_HEADS, SOUND, world=w) for row in (RUNG_2, DETACHED) for w in WORLDS),
@@ -763,8 +767,23 @@ LESSON_4 = {
     "for the sound random dimensions are clearly above permuted labels, too": above(
         "random dimensions", "permuted labels", f"separability_{SOUND}"
     ),
-    "by the picture's probe chosen are not clearly above random dimensions": no_clear_difference(
-        DETACHED, "random dimensions", PICTURE_PROBE
+    "by the picture's probe chosen dimensions are not clearly above either control": each(
+        no_clear_difference, DETACHED, ["random dimensions", "permuted labels"], PICTURE_PROBE
+    ),
+    "nor above permuted ones by mean": within(DETACHED, "permuted labels", PICTURE_PROBE, points=1),
+    "with own heads added more than half of the gap to two networks stays": both(
+        mean_between(DETACHED, "ensemble", low=-2, high=-1.5),
+        mean_between(DETACHED, "ensemble", "fused_heads", against="fused", low=-1.5, high=-1),
+        mean_between(DETACHED, "ensemble", low=-2.8, high=-2.6, world=HUMAN),
+        mean_between(
+            DETACHED,
+            "ensemble",
+            "fused_heads",
+            against="fused",
+            low=-2,
+            high=-1.4,
+            world=HUMAN,
+        ),
     ),
     "rung 2 raises the picture's probe, and its separability has no higher mean": both(
         *(above(RUNG_2, OWN_HEADS, PICTURE_PROBE, world=world) for world in WORLDS),

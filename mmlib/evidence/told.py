@@ -24,6 +24,7 @@ def _of(
 TOLD: dict[str, dict[int, list[Question]]] = {
     "01_imbalance_phenomenon": {
         8: [
+            *_of("joint-late", "joint", columns=["fused", PROBE]),
             *_of("ensemble, joint's rate", "joint"),
             *_of("joint, 30 epochs", "joint"),
             *_of("joint, OGM-GE's rate", "joint", "ogm-ge"),
@@ -45,14 +46,22 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             for scenario, alone in (
                 ("imbalanced", SOUND),
                 ("imbalanced", PICTURE),
+                ("balanced", SOUND),
                 ("balanced", PICTURE),
+                ("flipped", SOUND),
                 ("flipped", PICTURE),
                 ("corrupted", SOUND),
+                ("corrupted", PICTURE),
+                ("samplewise", SOUND),
+                ("samplewise", PICTURE),
             )
         ],
     },
     "02_sample_valuation": {
-        5: _of("valuation", "valuation-random-samples", scenario="corrupted"),
+        5: [
+            *_of("joint-unimodal", "joint", columns=["auc_audio"], scenario="samplewise"),
+            *_of("valuation", "valuation-random-samples", scenario="corrupted"),
+        ],
         6: _of("valuation", "valuation-random", "ensemble", "joint-unimodal, same steps"),
         7: _of(
             "valuation",
@@ -79,7 +88,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             *_of("boosting, weak loss's rate", "base, weak loss x 3", columns=["fused", PICTURE]),
             *_of("boosting", "all only", columns=["fused", PICTURE]),
             *_of("boosting", "boosting-frozen", columns=["fused", PROBE]),
-            *_of("boosting-frozen", "boosting-base", columns=[PICTURE]),
+            *_of("boosting-frozen", "boosting-base", columns=[PICTURE, PROBE]),
             *_of("boosting", "smoothing 0", columns=["fused", PICTURE]),
             *_of("boosting", "boosting-frozen", columns=[PICTURE], scenario="corrupted"),
             *_of("boosting", "boosting-base", "joint-unimodal", "joint", scenario="corrupted"),
@@ -117,6 +126,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             ),
             Question("detached", "detached", "fused", "corrupted", other_column="fused_uniform"),
             *_of("ensemble", "ensemble, that rate", columns=[PROBE]),
+            *_of("isolated", "ensemble, that rate", columns=[PROBE]),
             *_of("detached", "ensemble, that rate", columns=["fused", PROBE]),
             Question("detached", "ensemble, that rate", "fused_heads", other_column="fused"),
             *_of(
@@ -128,7 +138,8 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             *_of("detached", "ogm-ge", "valuation"),
         ],
         9: [
-            *_of("detached", "random dimensions", columns=["fused", PROBE]),
+            *_of("detached", "random dimensions", "permuted labels", columns=["fused", PROBE]),
+            *_of("no contrast", "isolated", columns=["separability_audio"]),
             *_of("ensemble, joint's rate", "ensemble, that rate", columns=[PROBE]),
         ],
     },

@@ -48,9 +48,10 @@ WORLDS = {
     "same for every seed. So an interval does not cover which voices one has.",
     HUMAN: "3,000 recordings of six speakers: three in the training data, one in validation, two "
     "in the test, dealt anew for every seed. So an interval covers whose voices one has, and is "
-    "wider. Validation is one speaker: options are chosen over six seeds, in which each speaker is "
-    "it once, from a smaller grid. Their splits hold the speakers of these tests, too, since there "
-    "are but six; what knows them is the choice of options, no network.",
+    "wider; since the deals overlap, it may still be too narrow. Validation is one speaker: "
+    "options are chosen over six seeds, in which each speaker is it once, from a smaller grid. "
+    "Their splits hold the speakers of these tests, too, since there are but six; what knows them "
+    "is the choice of options, no network.",
 }
 FUSED = {"fused": ("fused", "")}
 OUTCOMES = {  # table -> column that its intervals are of -> heading, what it says

@@ -92,6 +92,7 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
         ({"audio": 0.6, "visual": 0.5}, 0.15),
         ({"audio": 0.50, "visual": 0.52, "text": 0.9}, 0.2),
         ({"audio": 0.50, "visual": 0.51, "text": 0.60}, 0.15),
+        ({"visual": 0.50, "audio": 0.40, "text": 0.90}, 0.01),  # two are below the others
     )
     hints = {
         ZeroDivisionError: "scores may all be 0: multiply instead of dividing",
@@ -112,6 +113,8 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
     ]
     differs = "the dead zone is no difference: compare with `1 + dead_zone` times the lowest score"
     rules.append((differs, _lowest_if(lambda x, d: (sum(x) - min(x)) / (len(x) - 1) - min(x) > d)))
+    first = "the lowest gets it, not the first that is behind the others"
+    rules.append((first, _first_behind))
     found = {f": {hint}" for hint, rule in rules if [rule(*case) for case in cases] == given}
     for (scores, dead_zone), mine in zip(cases, given, strict=True):
         wanted = weaker_modality(scores, dead_zone)
@@ -119,6 +122,12 @@ def check_assignment(answer: Callable[[dict[str, float], float], str | None]) ->
             f"for scores {scores} and a dead zone of {dead_zone} the answer is {wanted!r}; "
             f"{answer.__name__} returns {mine!r}{''.join(found)}"
         )
+
+
+def _first_behind(scores: dict[str, float], dead_zone: float) -> str | None:
+    total, others = sum(scores.values()), len(scores) - 1
+    behind = (m for m, x in scores.items() if (total - x) / others > (1 + dead_zone) * x)
+    return next(behind, None)
 
 
 def _lowest_if(asked: Callable[[list[float], float], bool]) -> Callable:
@@ -129,7 +138,8 @@ def _lowest_if(asked: Callable[[list[float], float], bool]) -> Callable:
 @exercise("Your turn, a classifier that learns")
 def check_grow(answer: Callable[[nn.Module, torch.optim.Optimizer, str], nn.Module]) -> None:
     """Lesson 3: `answer(model, optimizer, modality)` adds a first layer and returns it."""
-    model = BoostedFusion({m: SmallCNN() for m in ("audio", "visual")}, 10)
+    encoders = {m: SmallCNN(features=48) for m in ("audio", "visual")}
+    model = BoostedFusion(encoders, 10, hidden=20)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     sum(p.sum() for p in model.parameters()).backward()
     optimizer.step()

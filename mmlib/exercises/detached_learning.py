@@ -24,9 +24,14 @@ def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -
     """Lesson 4: `answer(h, target)` is the separability `(d,)` and the effective ones, bool."""
     three = torch.tensor([0, 1, 2, 1, 0, 2, 0, 1])
     many = normal(8, 5, seed=15) + torch.tensor([0.0, 0.6, 1.2, 2.0, 4.0]) * three[:, None]
+    skewed = torch.tensor([[0.0, 1.0], [0.0, 2.0], [9.0, 3.0], [3.5, 8.0], [6.0, 7.0], [6.0, 9.0]])
     tie = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 8.0], [8.0, 8.0, 0.0], [9.0, 1.0, 8.0]])
     labels = 3 * three + 1  # 1, 4, 7: a class is not its place among the means
-    for h, target in ((many, labels), (tie, torch.tensor([0, 0, 1, 1]))):  # tie: one is the mean
+    for h, target in (
+        (many, labels),
+        (tie, torch.tensor([0, 0, 1, 1])),  # one is the mean
+        (skewed, torch.tensor([0, 0, 0, 1, 1, 1])),
+    ):
         given = call(answer, h, target)
         assert isinstance(given, tuple | list) and len(given) == 2, "give two, (sep, effective)"
         d = h.shape[1]
@@ -39,6 +44,9 @@ def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -
             ),
             "the *nearest* mean: the smallest distance": _separability(
                 h, target, lambda x: -x.abs()
+            ),
+            "the mean of a class, not its median": _separability(
+                h, target, middle=lambda x: x.median(0).values
             ),
             "this is a number of samples; give the share": wanted * len(h),
             "this is the share that comes out wrong": 1 - wanted,
@@ -66,10 +74,15 @@ def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -
 
 
 def _separability(
-    h: Tensor, target: Tensor, size=torch.abs, classes: Tensor | None = None, by_place: bool = False
+    h: Tensor,
+    target: Tensor,
+    size=torch.abs,
+    classes: Tensor | None = None,
+    by_place: bool = False,
+    middle=lambda x: x.mean(0),
 ) -> Tensor:
     classes = target.unique() if classes is None else classes
-    means = torch.stack([h[target == k].mean(0) for k in classes])  # (K, d)
+    means = torch.stack([middle(h[target == k]) for k in classes])  # (K, d)
     place = size(h[:, None] - means).argmin(1)  # (N, 1, d) - (K, d) -> (N, d)
     guess = place if by_place else classes[place]
     return (guess == target[:, None]).double().mean(0)
@@ -202,15 +215,12 @@ def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]])
         for again in (False, True):
             given = call(answer, loss, encoders)
             assert isinstance(given, set | frozenset), "give a set of names"
-            stale = given > wanted and any(
-                p.grad is not None and p.grad.any() for m in given for p in encoders[m].parameters()
-            )
-            if stale:
-                hint = "what an earlier loss has left in .grad does not count"
             assert given == wanted, (
                 f"{name}{', asked a second time' if again else ''}: {sorted(wanted)} learn, "
                 f"not {sorted(given)}; {hint}"
             )
+            touched = any(p.grad is not None for e in encoders.values() for p in e.parameters())
+            assert not touched, "leave .grad as it is: torch.autograd.grad does not touch it"
     names = {"text": nn.Linear(3, 4)}
     given = call(answer, names["text"](x_a).sum(), names)
     assert given == {"text"}, f"take the names from the dict: {sorted(names)}, not {sorted(given)}"

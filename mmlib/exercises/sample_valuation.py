@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import combinations, pairwise
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -46,6 +47,15 @@ def check_contribution(answer: Callable[[dict[str, Tensor]], tuple[Tensor, Tenso
             f"{((first + second) / 2).tolist()}, not {_listed(given[i])}": ...,
         }
         compare(given[i], (first + second) / 2, {f"phi_{m}: {k}": x for k, x in mistakes.items()})
+    for kind, make in (
+        ("tensors of whole numbers", Tensor.long),
+        ("columns of a table", lambda x: pd.Series(x.numpy())),
+    ):
+        hint = f"the pay-offs may be {kind}, too: use +, - and / alone"
+        hints = dict.fromkeys((AttributeError, RuntimeError, TypeError), hint)
+        again = call(answer, {name: make(x) for name, x in u.items()}, hints=hints)
+        same = (agrees(np.asarray(x), np.asarray(y)) for x, y in zip(again, given, strict=True))
+        assert all(same), hint
 
 
 def _listed(given) -> object:

@@ -29,12 +29,21 @@ def residual_label(previous, target, smoothing):
 
 
 def grow(model, optimizer, modality, known=True, keep=True):
-    new = nn.Linear(64, 32)
+    width, hidden = model.first[modality][0].in_features, model.first[modality][0].out_features
+    new = nn.Linear(width, hidden)
     nn.init.zeros_(new.bias)
     if keep:
         model.first[modality].append(new)
     if known:
         optimizer.add_param_group({"params": list(new.parameters())})
+    return new
+
+
+def of_lesson_sizes(model, optimizer, modality):
+    new = nn.Linear(64, 32)
+    nn.init.zeros_(new.bias)
+    model.first[modality].append(new)
+    optimizer.add_param_group({"params": list(new.parameters())})
     return new
 
 
@@ -246,6 +255,14 @@ WRONG = [
         ),
         "no difference",
     ),
+    (
+        check_assignment,
+        lambda s, d: next(
+            (m for m, x in s.items() if (sum(s.values()) - x) / (len(s) - 1) > (1 + d) * x),
+            None,
+        ),
+        "the lowest gets it",
+    ),
     (check_grow, lambda *a: grow(*a, known=False), "as in the released code"),
     (
         check_grow,
@@ -262,6 +279,7 @@ WRONG = [
     (check_grow, own_option(weight_decay=0.0), "with weight_decay 0.0"),
     (check_grow, only_new, "lost old parameters"),
     (check_grow, frozen, "is frozen"),
+    (check_grow, of_lesson_sizes, "give a Linear of the sizes"),
     (check_untrained, lambda m, o: [name for name, _ in m.named_parameters()], "all can learn"),
     (
         check_untrained,

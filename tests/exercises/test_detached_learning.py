@@ -23,9 +23,9 @@ from mmlib.exercises import (
 )
 
 
-def effective(h, target, classes=None, size=torch.abs, axis=1):
+def effective(h, target, classes=None, size=torch.abs, axis=1, middle=torch.mean):
     classes = target.unique() if classes is None else classes
-    means = torch.stack([h[target == k].mean(0) for k in classes])
+    means = torch.stack([middle(h[target == k], 0) for k in classes])
     guess = classes[size(h[:, None] - means).argmin(axis)]
     sep = (guess == target[:, None]).float().mean(0)
     return sep, sep > sep.mean()
@@ -196,6 +196,11 @@ WRONG = [
     (check_effective, lambda h, y: effective(h, y)[0], "two, "),
     (check_effective, by_distance(lambda x: x), "absolute value"),
     (check_effective, by_distance(lambda x: -x.abs()), "smallest distance"),
+    (
+        check_effective,
+        lambda h, y: effective(h, y, middle=lambda x, dim: x.median(dim).values),
+        "not its median",
+    ),
     (check_effective, lambda h, y: (len(h) * effective(h, y)[0], effective(h, y)[1]), "the share"),
     (check_effective, lambda h, y: (1 - effective(h, y)[0], effective(h, y)[1]), "comes out wrong"),
     (check_effective, lambda h, y: effective(h, y, torch.arange(10)), "take the classes"),
@@ -284,7 +289,7 @@ WRONG = [
     ),
     (check_who_learns, lambda loss, e: list(who_learns(loss, e)), "a set"),
     (check_who_learns, lambda loss, e: who_learns(loss, e, True), "gradient of zero"),
-    (check_who_learns, learns_by_backward, "left in .grad"),
+    (check_who_learns, learns_by_backward, "leave .grad as it is"),
     (check_who_learns, lambda loss, e: set(e), "a loss of the sound alone"),
     (
         check_class_aware_loss,

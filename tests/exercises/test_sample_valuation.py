@@ -80,6 +80,13 @@ WRONG = [
     (check_contribution, lambda u: (contribution(u)[0],) * 2, "phi_v: this is the sound's formula"),
     (check_contribution, lambda u: (u["av"], u["av"]), "it should be"),
     (check_contribution, lambda u: contribution(u)[0], "two tensors"),
+    (
+        check_contribution,
+        lambda u: tuple(
+            torch.stack([u[m] - u[""], u["av"] - u[n]]).mean(0) for m, n in ("av", "va")
+        ),
+        "whole numbers, too",
+    ),
     (check_contribution, lambda u: (u["audio"], u["visual"]), "stops with KeyError"),
     (check_copies, lambda phi: (2 * (1 - phi)).long(), "not a negative number"),
     (check_copies, lambda phi: (1 - phi).clamp(min=0), "each half"),
