@@ -502,6 +502,9 @@ LESSON_3 = {
         *(no_clear_difference("boosting", "all only", score) for score in ("fused", PICTURE)),
         *(within("boosting", "all only", score, points=3) for score in ("fused", PICTURE)),
     ),
+    "with the loss of all alone boosting is clearly above the base, fused and on the picture": both(
+        *(above("all only", "boosting-base", score) for score in ("fused", PICTURE))
+    ),
     "classifiers that never learn show no difference, fused or by the probe": both(
         no_clear_difference("boosting", "boosting-frozen"),
         no_clear_difference("boosting", "boosting-frozen", PICTURE_PROBE),
@@ -730,9 +733,12 @@ LESSON_4 = {
         behind("detached, normalised's rate", "ensemble, joint's rate"),
         below("detached, normalised's rate", "ensemble"),
     ),
-    "the sound's own head shows no gain; rung 2 clearly lowers it with synthetic voices": both(
-        *(not_above(row, OWN_HEADS, SOUND, world=w) for row in (RUNG_2, DETACHED) for w in WORLDS),
-        below(RUNG_2, OWN_HEADS, SOUND),
+    "rung 2 clearly lowers the sound's own head, rung 3 clearly raises it, synthetic voices": both(
+        below(RUNG_2, OWN_HEADS, SOUND), above(DETACHED, RUNG_2, SOUND)
+    ),
+    "and the sound's separability, which rung 3 wins back": both(
+        above(DETACHED, RUNG_2, f"separability_{SOUND}"),
+        not_below(DETACHED, OWN_HEADS, f"separability_{SOUND}"),
     ),
     "rung 2 alone lowers the sound's separability in every seed": every_seed(
         RUNG_2, f"separability_{SOUND}", under=0, less=OWN_HEADS

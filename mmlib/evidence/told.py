@@ -11,6 +11,12 @@ from mmlib.evidence.worlds import World
 
 SOUND, PICTURE, SOUND_PROBE, PROBE = "audio", "visual", "probe_audio", "probe_visual"
 _COLUMNS = {name: column for group in GROUPS.values() for name, column in group.items()}
+_FINDS = {  # in groups that find something a heading alone would not say what
+    name: f"{title.partition(':')[0].lower()} by {column.heading}"
+    for title, group in GROUPS.items()
+    for name, column in group.items()
+    if title.startswith("Finding")
+}
 
 
 def _of(
@@ -87,6 +93,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             *_of("boosting", "base, weak loss x 3"),
             *_of("boosting, weak loss's rate", "base, weak loss x 3", columns=["fused", PICTURE]),
             *_of("boosting", "all only", columns=["fused", PICTURE]),
+            *_of("all only", "boosting-base", columns=["fused", PICTURE]),
             *_of("boosting", "boosting-frozen", columns=["fused", PROBE]),
             *_of("boosting-frozen", "boosting-base", columns=[PICTURE, PROBE]),
             *_of("boosting", "smoothing 0", columns=["fused", PICTURE]),
@@ -106,13 +113,15 @@ TOLD: dict[str, dict[int, list[Question]]] = {
         12: [
             *_of("boosting", "fixed number", "smoothing 1", columns=["fused", PICTURE]),
             *_of("boosting, fixed number's rate", "fixed number", columns=["fused", PICTURE]),
+            *_of("residual only", "boosting", columns=["fused", PICTURE]),
+            *_of("previous only", "boosting", columns=["fused", PICTURE]),
         ],
     },
     "04_detached_learning": {
         8: [
             *_of("detached", "isolated", columns=["fused", PROBE, SOUND]),
             *_of("no contrast", "isolated", columns=["fused", SOUND]),
-            *_of("detached", "no contrast"),
+            *_of("detached", "no contrast", columns=["fused", SOUND]),
             Question("detached", "detached", "fused_heads", other_column="concat"),
             Question("detached", "detached", "fused_heads", other_column="fused"),
             Question("detached", "ensemble", "fused_heads", other_column="fused"),
@@ -140,6 +149,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
         9: [
             *_of("detached", "random dimensions", "permuted labels", columns=["fused", PROBE]),
             *_of("no contrast", "isolated", columns=["separability_audio"]),
+            *_of("detached", "no contrast", columns=["separability_audio"]),
             *_of("ensemble, joint's rate", "ensemble, that rate", columns=[PROBE]),
         ],
     },
@@ -202,4 +212,5 @@ def _rows(q: Question) -> str:
 def _score(q: Question) -> str:
     """The column that is compared, or both."""
     columns = filter(None, (q.column, q.other_column))
-    return " over ".join(_COLUMNS[c].heading if c in _COLUMNS else c for c in columns)
+    names = {name: column.heading for name, column in _COLUMNS.items()} | _FINDS
+    return " over ".join(names.get(column, column) for column in columns)

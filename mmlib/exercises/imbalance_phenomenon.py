@@ -211,7 +211,10 @@ def _check_interval(answer: Callable, a: np.ndarray, b: np.ndarray) -> None:
         "divide the squared deviations by S - 1 (ddof=1)": t * d.std() / root,
         "t has S - 1 degrees of freedom": stats.t.ppf(0.975, S) * deviation / root,
         "2.5 % on each side: t at 0.975": stats.t.ppf(0.95, S - 1) * deviation / root,
-        "the deviation of a mean is smaller by the square root of S": t * deviation,
+        "the deviation of a mean is smaller by the square root of S": (
+            t * deviation,
+            t * deviation / S,
+        ),
         "S is the number of seeds, len(a), here seven": (
             stats.t.ppf(0.975, 4) * deviation / root,
             stats.t.ppf(0.975, 4) * deviation / np.sqrt(5),

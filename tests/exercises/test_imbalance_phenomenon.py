@@ -282,6 +282,7 @@ def test_interval_variants():
         (lambda a, b: t * (a - b).std() / 5**0.5, "ddof=1"),
         (lambda a, b: stats.t.ppf(0.975, 5) * (a - b).std(ddof=1) / 5**0.5, "degrees of freedom"),
         (lambda a, b: t * (a - b).std(ddof=1), "square root of S"),
+        (lambda a, b: t * (a - b).std(ddof=1) / len(a), "square root of S"),
         (lambda a, b: stats.t.ppf(0.95, 4) * (a - b).std(ddof=1) / 5**0.5, "2.5 %"),
         (lambda a, b: t * (a - b).std(ddof=1) / 5**0.5, "S is the number"),
         (lambda a, b: t * (a - b).std(ddof=1) / len(a) ** 0.5, "S is the number"),
