@@ -1,5 +1,7 @@
 """Pieces of the evidence pages' Markdown."""
 
+from collections.abc import Collection
+
 MADE = "<!-- written by `make results` from the tables; do not edit -->"
 
 
@@ -20,6 +22,15 @@ def interval_cell(interval: tuple[float, float, float] | None, bold: bool = True
     mean, low, high = interval
     text = f"{mean:+.1f} ({low:.1f} to {high:.1f})".replace("-0.0", "0.0")
     return f"**{text}**" if bold and (low > 0 or high < 0) else text
+
+
+def by_chance(intervals: Collection[tuple[float, float, float]], verb: str = "shows") -> str:
+    """How many of a page's intervals would miss 0 by chance, and how many do."""
+    count, missing = len(intervals), sum(low > 0 or high < 0 for _, low, high in intervals)
+    return (
+        f"This page {verb} {count} different intervals. If no arm differed from another, about "
+        f"{0.05 * count:.0f} of them (5 %) would still miss 0 by chance; {missing} do."
+    )
 
 
 def details(summary: str, text: str) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from mmlib.evidence.arms import ARMS
 from mmlib.evidence.costs import over_joint, read_costs
 from mmlib.evidence.described import arm_section, tuning_page
-from mmlib.evidence.markup import MADE, details, interval_cell, table_row, text_of
+from mmlib.evidence.markup import MADE, by_chance, details, interval_cell, table_row, text_of
 from mmlib.evidence.studies import BENCH, all_tables
 from mmlib.evidence.told import told_page
 from mmlib.evidence.which import which_page
@@ -162,8 +162,6 @@ def table_page(table: str, worlds: list[World]) -> str:
 
 def _reading(table: str, worlds: list[World]) -> str:
     """How the page is read, what its table was made with, how many intervals miss 0 by chance."""
-    found = list(intervals(table, worlds).values())
-    missing = sum(low > 0 or high < 0 for _, low, high in found)
     sources = []
     for world in worlds:
         if (world.folder / f"{table}.csv").exists():
@@ -174,9 +172,7 @@ def _reading(table: str, worlds: list[World]) -> str:
     return (
         "Means over five seeds on the test split, in per cent. *Over* is a mean difference of "
         "paired seeds in points, with its 95 % interval, in bold where the interval does not "
-        f"contain 0. This page shows {len(found)} different intervals. If no arm differed from "
-        f"another, about {0.05 * len(found):.0f} of them (5 %) would still miss 0 by chance; "
-        f"{missing} do.\n\n"
+        f"contain 0. {by_chance(intervals(table, worlds).values())}\n\n"
         f"Numbers from {' and '.join(sources)}. Other pages: [all tables](README.md)."
     )
 

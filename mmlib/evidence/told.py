@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mmlib.evidence.arms import ARMS
 from mmlib.evidence.lessons import Question
-from mmlib.evidence.markup import MADE, interval_cell, table_row, text_of
+from mmlib.evidence.markup import MADE, by_chance, interval_cell, table_row, text_of
 from mmlib.evidence.verdicts import link
 from mmlib.evidence.words import GROUPS
 from mmlib.evidence.worlds import World
@@ -158,16 +158,14 @@ TOLD: dict[str, dict[int, list[Question]]] = {
 
 def told_page(worlds: list[World]) -> str:
     """The page: a table a lesson."""
+    asked = [q for sections in TOLD.values() for found in sections.values() for q in found]
+    found = [x for q in asked for world in worlds if (x := q.interval(world))]
     parts = [_table(stem, sections, worlds) for stem, sections in TOLD.items()]
-    columns = {c for sections in TOLD.values() for found in sections.values() for q in found
-               for c in (q.column, q.other_column)}  # fmt: skip
-    legend = [
-        f"- {column.heading}: {column.meaning}"
-        for name, column in _COLUMNS.items()
-        if name in columns
-    ]
-    words = "## What the scores say\n\n- fused: accuracy of the fused logits\n" + "\n".join(legend)
-    return text_of("# What the lessons say", MADE, _HEAD, _chance(worlds), *parts, words)
+    shown = {q.column for q in asked} | {q.other_column for q in asked}
+    legend = ["- fused: accuracy of the fused logits"]
+    legend += [f"- {c.heading}: {c.meaning}" for name, c in _COLUMNS.items() if name in shown]
+    words = "## What the scores say\n\n" + "\n".join(legend)
+    return text_of("# What the lessons say", MADE, _HEAD, by_chance(found), *parts, words)
 
 
 _HEAD = """
@@ -177,17 +175,6 @@ Each line is the mean difference of two rows over five paired seeds on test, in 
 95 % interval, in bold where that does not contain 0. A row's name leads to the page that bears and
 defines it. Other pages: [all tables](README.md).
 """
-
-
-def _chance(worlds: list[World]) -> str:
-    """How many of the page's intervals would miss 0 by chance."""
-    asked = {q for sections in TOLD.values() for found in sections.values() for q in found}
-    found = [x for q in asked for world in worlds if (x := q.interval(world))]
-    missing = sum(low > 0 or high < 0 for _, low, high in found)
-    return (
-        f"This page shows {len(found)} different intervals. If no row differed from another, about "
-        f"{0.05 * len(found):.0f} of them (5 %) would still miss 0 by chance; {missing} do."
-    )
 
 
 def _table(stem: str, sections: dict[int, list[Question]], worlds: list[World]) -> str:

@@ -1,7 +1,7 @@
 """The page for the reader who asks which method to take, situation by situation."""
 
 from mmlib.evidence.arms import ARMS
-from mmlib.evidence.markup import MADE, text_of
+from mmlib.evidence.markup import MADE, by_chance, text_of
 from mmlib.evidence.side_by_side import REFERENCE, groups_of, rows_of, situation_table
 from mmlib.evidence.situations import SITUATIONS, WORTH, Situation
 from mmlib.evidence.verdicts import VERDICTS, Asked, filled, link, sign
@@ -23,7 +23,7 @@ def which_page(worlds: list[World], costs: dict[str, float]) -> str:
         "# Which one?",
         MADE,
         _HEAD,
-        _chance(asked),
+        by_chance(asked.found.values(), "rests on"),
         *sections,
         closing,
         "\n".join(worth),
@@ -58,15 +58,6 @@ Most of this can be measured in a network with unimodal losses, too, and often a
 it is a reason to train by the method. It is a reason to measure: before you choose a remedy, to see
 whether one is needed, and after it, to see what it did.
 """
-
-
-def _chance(asked: Asked) -> str:
-    """How many of the page's intervals would miss 0 by chance."""
-    count, missing = len(asked.found), sum(sign(x) != 0 for x in asked.found.values())
-    return (
-        f"This page rests on {count} different intervals. If no arm differed from another, about "
-        f"{0.05 * count:.0f} of them (5 %) would still miss 0 by chance; {missing} do."
-    )
 
 
 def section(s: Situation, asked: Asked, costs: dict[str, float]) -> str:
