@@ -201,6 +201,9 @@ LESSON_1 = {
     "at OGM-GE's rate joint concat is a point better than at its own": about(
         "joint, OGM-GE's rate", "joint", points=1
     ),
+    "corrupted: OGM-GE is clearly below joint concat in both worlds": both(
+        below("ogm-ge", "joint", **CORRUPTED), below("ogm-ge", "joint", world=HUMAN, **CORRUPTED)
+    ),
     "a stronger brake feeds the picture's encoder in both worlds (validation)": both(
         ahead(
             on_validation("ogm-ge", lr=0.1, alpha=0.8),

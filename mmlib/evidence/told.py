@@ -35,7 +35,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             *_of("joint, 30 epochs", "joint"),
             *_of("joint, OGM-GE's rate", "joint", "ogm-ge"),
             *_of("ogm-ge", "ogm-ge-noise", columns=[PROBE]),
-            *_of("ogm-ge", "ogm-ge-noise", scenario="corrupted"),
+            *_of("ogm-ge", "ogm-ge-noise", "joint", scenario="corrupted"),
             *_of("ensemble", "joint", scenario="corrupted"),
             *_of("ensemble, joint's rate", "joint", scenario="corrupted"),
         ],

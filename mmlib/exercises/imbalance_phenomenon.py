@@ -122,6 +122,8 @@ def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) ->
         "divide the means, not sample by sample": (score(z_a) / score(z_v)).mean(),
         "the softmax runs over the samples: use dim=1, the classes": over_samples,
         "take the probability of the true class, not the largest one": largest,
+        "a score is a probability: a softmax of the logits first": z_a[range(6), target].sum()
+        / z_v[range(6), target].sum(),
         "not the mean of softmax(z_a)[i, y_i] over that of softmax(z_v)[i, y_i]": ...,
     }
     compare(given.squeeze(), right, mistakes)
@@ -170,6 +172,10 @@ def check_weighted_loss(answer: Callable[[dict, Tensor, dict], Tensor]) -> None:
         "a sum over modalities, not a mean": fused + alone / 2,
         "each loss is a mean over the batch, not its sum": len(target) * (fused + alone),
         "the sign is turned: a loss is what becomes small": -(fused + alone),
+        "cross_entropy takes logits: no softmax before it": sum(
+            w * F.cross_entropy(logits[m].softmax(1), target)
+            for m, w in {"fused": 1, **weights}.items()
+        ),
         "not CE(z) + sum of lambda_m CE(z_m), each a mean over the batch": ...,
     }
     compare(given, fused + alone, mistakes)

@@ -212,6 +212,8 @@ def check_soft_contributions(answer: Callable[[dict, Tensor], dict[str, Tensor]]
     p = {m: z.softmax(1).gather(1, target[:, None]).squeeze(1) for m, z in logits.items()}
     given = call(answer, logits, target)
     has_keys(given, ("audio", "visual"), "give a dict with 'audio' and 'visual', each (N,)")
+    for phi in given.values():
+        has_shape(phi, target.shape, "a contribution has shape {}; give one a sample, (N,) = (6,)")
     mistakes = {
         "both together are paid |C| = 2 times their probability": p["fused"],
         "pay by probability: a softmax of the logits first": (

@@ -215,6 +215,16 @@ WRONG = [
     ),
     (check_weighted_loss, lambda z, y, w: 2 * weighted_loss(z, y, w), "not CE"),
     (
+        check_weighted_loss,
+        lambda z, y, w: weighted_loss({m: x.softmax(1) for m, x in z.items()}, y, w),
+        "takes logits",
+    ),
+    (
+        check_imbalance_ratio,
+        lambda a, v, y: a.gather(1, y[:, None]).mean() / v.gather(1, y[:, None]).mean(),
+        "a softmax of the logits first",
+    ),
+    (
         check_paired_interval,
         lambda a, b: (
             (a - b).mean(),

@@ -81,6 +81,11 @@ WRONG = [
     (check_contribution, lambda u: (u["av"], u["av"]), "it should be"),
     (check_contribution, lambda u: contribution(u)[0], "two tensors"),
     (
+        check_soft_contributions,
+        lambda z, y: {m: x[:, None] for m, x in soft_contributions(z, y).items()},
+        "give one a sample",
+    ),
+    (
         check_contribution,
         lambda u: tuple(
             torch.stack([u[m] - u[""], u["av"] - u[n]]).mean(0) for m, n in ("av", "va")
