@@ -6,16 +6,19 @@ from mmlib.evidence.arms import ARMS
 from mmlib.evidence.lessons import Question
 from mmlib.evidence.markup import MADE, by_chance, interval_cell, table_row, text_of
 from mmlib.evidence.verdicts import link
-from mmlib.evidence.words import GROUPS
+from mmlib.evidence.words import GROUPS, Column
 from mmlib.evidence.worlds import World
 
-SOUND, PICTURE, SOUND_PROBE, PROBE = "audio", "visual", "probe_audio", "probe_visual"
-_COLUMNS = {name: column for group in GROUPS.values() for name, column in group.items()}
-_FINDS = {  # in groups that find something a heading alone would not say what
+SOUND, PICTURE, PROBE = "audio", "visual", "probe_visual"
+PROBES = ("probe_audio", PROBE, "probe_lead")
+_COLUMNS = {"fused": Column("fused", "%", "accuracy of the fused logits")}
+_COLUMNS |= {name: column for group in GROUPS.values() for name, column in group.items()}
+_COLUMNS["probe_lead"] = Column("picture's probe less sound's", "%", "the difference of the two")
+_NAMES = {name: column.heading for name, column in _COLUMNS.items()} | {
     name: f"{title.partition(':')[0].lower()} by {column.heading}"
     for title, group in GROUPS.items()
     for name, column in group.items()
-    if title.startswith("Finding")
+    if title.startswith("Finding")  # where a heading alone would not say what is found
 }
 
 
@@ -34,7 +37,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             *_of("ensemble, joint's rate", "joint"),
             *_of("joint, 30 epochs", "joint"),
             *_of("joint, OGM-GE's rate", "joint", "ogm-ge"),
-            *_of("ogm-ge", "ogm-ge-noise", columns=[PROBE]),
+            *_of("ogm-ge", "ogm-ge-noise", "joint", columns=[PROBE]),
             *_of("ogm-ge", "ogm-ge-noise", "joint", scenario="corrupted"),
             *_of("ensemble", "joint", scenario="corrupted"),
             *_of("ensemble, joint's rate", "joint", scenario="corrupted"),
@@ -43,9 +46,9 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             Question("ensemble", "ensemble", PICTURE, "imbalanced", SOUND),
             Question("ensemble", "ensemble", PICTURE, "balanced", SOUND),
             Question("ensemble", "ensemble", PICTURE, "flipped", SOUND),
-            *_of("ensemble", "joint", columns=[SOUND_PROBE, PROBE]),
-            *_of("ensemble", "joint", columns=[SOUND_PROBE, PROBE], scenario="balanced"),
-            *_of("ensemble", "joint", columns=[SOUND_PROBE, PROBE], scenario="flipped"),
+            *_of("ensemble", "joint", columns=PROBES),
+            *_of("ensemble", "joint", columns=PROBES, scenario="balanced"),
+            *_of("ensemble", "joint", columns=PROBES, scenario="flipped"),
         ],
         14: [
             Question("joint", "ensemble", "fused", scenario, alone)
@@ -65,18 +68,23 @@ TOLD: dict[str, dict[int, list[Question]]] = {
     },
     "02_sample_valuation": {
         5: [
+            *_of("joint-unimodal", "joint", columns=["auc_visual"], scenario="corrupted"),
             *_of("joint-unimodal", "joint", columns=["auc_audio"], scenario="samplewise"),
             *_of("valuation", "valuation-random-samples", scenario="corrupted"),
         ],
         6: _of("valuation", "valuation-random", "ensemble", "joint-unimodal, same steps"),
-        7: _of(
-            "valuation",
-            "joint",
-            "joint-unimodal",
-            "joint-unimodal, same steps",
-            "ensemble",
-            scenario="samplewise",
-        ),
+        7: [
+            *_of("joint, same steps", "joint", scenario="samplewise"),
+            *_of(
+                "valuation",
+                "joint",
+                "joint-unimodal",
+                "joint-unimodal, same steps",
+                "ensemble",
+                "valuation-random",
+                scenario="samplewise",
+            ),
+        ],
         12: [
             *_of("valuation-modality", "joint"),
             *_of("valuation", "joint", scenario="corrupted"),
@@ -162,8 +170,7 @@ def told_page(worlds: list[World]) -> str:
     found = [x for q in asked for world in worlds if (x := q.interval(world))]
     parts = [_table(stem, sections, worlds) for stem, sections in TOLD.items()]
     shown = {q.column for q in asked} | {q.other_column for q in asked}
-    legend = ["- fused: accuracy of the fused logits"]
-    legend += [f"- {c.heading}: {c.meaning}" for name, c in _COLUMNS.items() if name in shown]
+    legend = [f"- {_NAMES[name]}: {c.meaning}" for name, c in _COLUMNS.items() if name in shown]
     words = "## What the scores say\n\n" + "\n".join(legend)
     return text_of("# What the lessons say", MADE, _HEAD, by_chance(found), *parts, words)
 
@@ -198,6 +205,4 @@ def _rows(q: Question) -> str:
 
 def _score(q: Question) -> str:
     """The column that is compared, or both."""
-    columns = filter(None, (q.column, q.other_column))
-    names = {name: column.heading for name, column in _COLUMNS.items()} | _FINDS
-    return " over ".join(names.get(column, column) for column in columns)
+    return " over ".join(_NAMES[column] for column in (q.column, q.other_column) if column)

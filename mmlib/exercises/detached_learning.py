@@ -18,6 +18,11 @@ from mmlib.exercises.checking import (
     small_batch,
 )
 
+OVERFLOW = (
+    "not finite for large similarities: exp overflows, or a softmax of 0 meets log; use "
+    "cross_entropy or log_softmax"
+)
+
 
 @exercise("Your turn, the effective dimensions")
 def check_effective(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
@@ -188,7 +193,7 @@ def check_duc_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) ->
     assert _reached(given, student), "no gradient flows to the student"
     assert not _reached(given, teacher), "a gradient reaches the teacher: detach it"
     large = [call(answer, 50 * x.detach(), 50 * teacher.detach(), T, tau) for x in (student,)]
-    hint = "overflow: exp of a large similarity is infinite; use cross_entropy or log_softmax"
+    hint = OVERFLOW
     assert agrees(large[0], F.cross_entropy(2500 * s, own), atol=0.1), hint
 
 
@@ -201,7 +206,7 @@ def check_who_learns(answer: Callable[[Tensor, dict[str, nn.Module]], set[str]])
     nothing = encoders["audio"](0 * x_a)  # only the bias can learn from this
     ones = encoders["audio"](torch.ones(5, 3))
     against = (ones[:, 0] - ones[:, 1]).sum()  # gradients of 5, of -5 and of 0: their sum is 0
-    one = "a parameter may get nothing: ask all of them"
+    one = "a parameter may get nothing: one with a gradient is enough, whichever it is"
     for loss, wanted, name, hint in (
         (h_a.pow(2).sum(), {"audio"}, "a loss of the sound alone", "None is no gradient"),
         (against, {"audio"}, "gradients that add up to 0", "look at every number, not at the sum"),
@@ -265,7 +270,7 @@ def check_class_aware_loss(answer: Callable[[Tensor, Tensor, Tensor, float], Ten
     still = teacher.grad is None or not teacher.grad.any()
     assert still, "a gradient reaches the teacher: detach it"
     large = call(answer, 50 * student.detach(), 50 * teacher.detach(), target, tau)
-    hint = "overflow: exp of a large similarity is infinite; use cross_entropy or log_softmax"
+    hint = OVERFLOW
     assert torch.isfinite(torch.as_tensor(large)).all(), hint
     hint = "a large similarity gets past the mask: use -infinity, not a large number"
     assert agrees(large, loss(2500 * s), atol=0.1), hint
