@@ -105,7 +105,16 @@ def check_copies(answer: Callable[[Tensor], Tensor]) -> None:
     }
     compare(given, 2 * (1 - phi).clamp(min=0), mistakes)
     kind = f"{given.dtype} cannot count copies: `repeat_interleave` wants integers (`.long()`)"
-    assert not (given.dtype.is_floating_point or given.dtype == torch.bool), kind
+    assert _counts(given), kind
+
+
+def _counts(x) -> bool:
+    """Whether `x` can say how often something is repeated, and which sample is meant."""
+    return isinstance(x, Tensor) and x.dtype in (torch.int32, torch.int64)
+
+
+def _kind(x) -> str:
+    return str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
 
 
 @exercise("Exercise 1, Shapley values of any number of modalities")
@@ -166,6 +175,10 @@ def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
         "the right visits in another order: originals, then the copies modality by modality, "
         "those of one sample side by side"
     )
+    assert _counts(index), (
+        f"index is a {_kind(index)}, but picks samples: give a tensor of integers, as "
+        "`torch.arange(N)` makes it"
+    )
     assert given == wanted, (
         f"for counts {[c.tolist() for c in counts.values()]} index should be {wanted}, not {given}"
     )
@@ -173,8 +186,9 @@ def check_plan_copies(answer: Callable[[dict[str, Tensor]], tuple]) -> None:
     alone = ["all"] * 4 + ["audio"] * 3 + ["visual"] + ["text"] * 3
     for m in counts:
         right = torch.tensor([who in ("all", m) for who in alone])
-        given = torch.as_tensor(keep[m])
-        assert given.dtype == torch.bool, f"keep[{m!r}] is {given.dtype}; give booleans"
+        given = keep[m]
+        bools = isinstance(given, Tensor) and given.dtype == torch.bool
+        assert bools, f"keep[{m!r}] is a {_kind(given)}; give a tensor of booleans"
         turned = torch.cat([right[:4], ~right[4:]])
         mistakes = {
             "a copy must mask the others": torch.ones(11, dtype=torch.bool),

@@ -81,6 +81,25 @@ WRONG = [
     (check_contribution, lambda u: (u["av"], u["av"]), "it should be"),
     (check_contribution, lambda u: contribution(u)[0], "two tensors"),
     (
+        check_plan_copies,
+        lambda counts: (plan_copies(counts)[0].float(), plan_copies(counts)[1]),
+        "is a torch.float32, but picks samples",
+    ),
+    (
+        check_plan_copies,
+        lambda counts: (plan_copies(counts)[0].tolist(), plan_copies(counts)[1]),
+        "is a list, but picks samples",
+    ),
+    (
+        check_plan_copies,
+        lambda counts: (
+            plan_copies(counts)[0],
+            {m: keep.tolist() for m, keep in plan_copies(counts)[1].items()},
+        ),
+        "is a list; give a tensor of booleans",
+    ),
+    (check_copies, lambda phi: copies(phi).to(torch.int8), "int8 cannot count"),
+    (
         check_soft_contributions,
         lambda z, y: {m: x[:, None] for m, x in soft_contributions(z, y).items()},
         "give one a sample",
@@ -172,7 +191,7 @@ WRONG = [
     (
         check_plan_copies,
         lambda c: (plan_copies(c)[0], {m: k.long() for m, k in plan_copies(c)[1].items()}),
-        "give booleans",
+        "give a tensor of booleans",
     ),
     (check_auc, lambda s, p: area_under_curve(s, p, tie=0), "ties are missing"),
     (check_auc, lambda s, p: area_under_curve(s, p, tie=1), "not in full"),
