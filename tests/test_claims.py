@@ -505,6 +505,9 @@ LESSON_3 = {
         *(no_clear_difference("boosting", "all only", score) for score in ("fused", PICTURE)),
         *(within("boosting", "all only", score, points=3) for score in ("fused", PICTURE)),
     ),
+    "nine classifiers from the start show no gain over the base, fused and on the picture": both(
+        *(not_above("fixed number", "boosting-base", score) for score in ("fused", PICTURE))
+    ),
     "with the loss of all alone boosting is clearly above the base, fused and on the picture": both(
         *(above("all only", "boosting-base", score) for score in ("fused", PICTURE))
     ),
@@ -735,6 +738,12 @@ LESSON_4 = {
         about("detached, normalised's rate", "ensemble, joint's rate", PICTURE_PROBE, points=2),
         behind("detached, normalised's rate", "ensemble, joint's rate"),
         below("detached, normalised's rate", "ensemble"),
+    ),
+    "two networks at twice the rate are not clearly below rungs 1-2 or the whole": each(
+        no_clear_difference,
+        "ensemble, joint's rate",
+        [RUNG_2, DETACHED],
+        PICTURE_PROBE,
     ),
     "rung 2 clearly lowers the sound's own head, rung 3 clearly raises it, synthetic voices": both(
         below(RUNG_2, OWN_HEADS, SOUND), above(DETACHED, RUNG_2, SOUND)

@@ -96,6 +96,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
         8: [
             *_of("boosting", "joint-unimodal"),
             *_of("boosting", "boosting-base", columns=["fused", "fused_weighted", PROBE, SOUND]),
+            *_of("fixed number", "boosting-base", columns=["fused", PICTURE]),
             *_of("boosting-base", "joint", "ensemble"),
             *_of("base, weak loss x 3", "boosting-base", columns=["fused", PICTURE]),
             *_of("boosting", "base, weak loss x 3"),
@@ -152,12 +153,14 @@ TOLD: dict[str, dict[int, list[Question]]] = {
                 "ensemble, joint's rate",
                 columns=["fused", PROBE],
             ),
-            *_of("detached", "ogm-ge", "valuation"),
+            *_of("detached", "joint", "ogm-ge", "valuation"),
         ],
         9: [
             *_of("detached", "random dimensions", "permuted labels", columns=["fused", PROBE]),
             *_of("no contrast", "isolated", columns=["separability_audio"]),
             *_of("detached", "no contrast", columns=["separability_audio"]),
+            *_of("no contrast", "ensemble, joint's rate", columns=[PROBE]),
+            *_of("detached", "ensemble, joint's rate", columns=[PROBE]),
             *_of("ensemble, joint's rate", "ensemble, that rate", columns=[PROBE]),
         ],
     },

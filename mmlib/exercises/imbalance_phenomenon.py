@@ -124,6 +124,9 @@ def check_imbalance_ratio(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) ->
         "take the probability of the true class, not the largest one": largest,
         "a score is a probability: a softmax of the logits first": z_a[range(6), target].sum()
         / z_v[range(6), target].sum(),
+        "softmax(z)[:, y] has a column for each sample; of row i take column y_i": (
+            z_a.softmax(1)[:, target].mean() / z_v.softmax(1)[:, target].mean()
+        ),
         "not the mean of softmax(z_a)[i, y_i] over that of softmax(z_v)[i, y_i]": ...,
     }
     compare(given.squeeze(), right, mistakes)

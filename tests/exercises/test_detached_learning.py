@@ -300,7 +300,7 @@ WRONG = [
     (check_class_aware_loss, lambda s, t, y, tau: class_aware(t, s, y, tau), "rows are students"),
     (
         check_class_aware_loss,
-        lambda s, t, y, tau: class_aware(s, t, y, tau, filler=-100.0),
+        lambda s, t, y, tau: class_aware(s, t, y, tau, filler=-1000.0),
         "gets past the mask",
     ),
     (

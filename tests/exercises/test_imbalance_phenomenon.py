@@ -225,6 +225,11 @@ WRONG = [
         "a softmax of the logits first",
     ),
     (
+        check_imbalance_ratio,
+        lambda a, v, y: a.softmax(1)[:, y].mean() / v.softmax(1)[:, y].mean(),
+        "a column for each sample",
+    ),
+    (
         check_paired_interval,
         lambda a, b: (
             (a - b).mean(),
