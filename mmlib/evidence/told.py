@@ -37,7 +37,7 @@ TOLD: dict[str, dict[int, list[Question]]] = {
             *_of("ensemble, joint's rate", "joint"),
             *_of("joint, 30 epochs", "joint"),
             *_of("joint, OGM-GE's rate", "joint", "ogm-ge"),
-            *_of("ogm-ge", "ogm-ge-noise", "joint", columns=[PROBE]),
+            *_of("ogm-ge", "ogm-ge-noise", "joint", "joint, OGM-GE's rate", columns=[PROBE]),
             *_of("ogm-ge", "ogm-ge-noise", "joint", scenario="corrupted"),
             *_of("ensemble", "joint", scenario="corrupted"),
             *_of("ensemble, joint's rate", "joint", scenario="corrupted"),
