@@ -45,10 +45,12 @@ valuation-modality: modality valuation
   the modality that contributes less.
   against: valuation
 valuation-random: as many copies, at random
-  Sample valuation's number of copies in all, of random samples, each for a random modality.
+  As many copies in all as sample valuation would make, by the contributions in this arm's own
+  network, of random samples, each for a random modality.
   against: valuation
 valuation-random-samples: as many copies, of random samples
-  Sample valuation's number of copies for each modality, but of samples drawn at random.
+  As many copies for each modality as sample valuation would make, by the contributions in this
+  arm's own network, but of samples drawn at random.
   against: valuation
 joint, same steps: joint concat, as many steps as valuation
   Joint concat for as many updates as sample-level valuation takes with its copies.

@@ -9,6 +9,7 @@ import pandas as pd
 from mmlib.evidence.arms import ARMS, Arm
 from mmlib.evidence.markup import MADE, details, say, table_row, text_of, value_of
 from mmlib.evidence.studies import EPOCHS, TABLES, TUNED_ON
+from mmlib.evidence.words import SCENARIOS
 from mmlib.evidence.worlds import World
 from mmlib.methods import NAMED
 
@@ -18,7 +19,10 @@ def arm_section(row: str, table: str, worlds: list[World]) -> str:
     arm = ARMS[row]
     lines = [f"### {arm.name}", "", arm.definition, ""]
     needed = {arm.options_of, *arm.copied.values()}
-    for world in (world for world in worlds if needed <= world.chosen.keys()):
+    for world in worlds:
+        trained = any(world.has(scenario, row, "fused") for scenario in SCENARIOS)
+        if not trained or not needed <= world.chosen.keys():
+            continue
         options = arm.options(world.chosen)
         method, settings = arm.built_by(options)
         _, cls, fixed = NAMED[method]

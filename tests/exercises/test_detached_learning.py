@@ -125,6 +125,11 @@ def learns_by_backward(loss, encoders):
     return {m for m, found in grads.items() if any(g is not None and g.any() for g in found)}
 
 
+def two_alone(effective):
+    a, v = effective
+    return {(a, v): effective[a] & ~effective[v], (v, a): effective[v] & ~effective[a]}
+
+
 def class_aware(student, teacher, target, tau, filler=-torch.inf, diagonal=False):
     similarity = student @ teacher.detach().T / tau
     same = (target[:, None] == target).fill_diagonal_(diagonal)
@@ -238,6 +243,25 @@ WRONG = [
     (check_duc_loss, lambda *a: both_ways(*a, half=0.5), "one way only"),
     (check_duc_loss, without_the_pair, "the pair itself"),
     (check_duc_loss, by_exponentials, "exp overflows"),
+    (
+        check_duc_loss,
+        lambda s, t, T, tau: -(similarities(s, t, T, tau).softmax(1).diag() + 1e-9).log().mean(),
+        "caps the loss",
+    ),
+    (
+        check_teaching_sets,
+        two_alone,
+        "three",
+    ),
+    (
+        check_who_learns,
+        lambda loss, e: (
+            [module.zero_grad() for module in e.values()],
+            loss.backward(retain_graph=True),
+            {m for m in e if any(p.grad is not None and p.grad.any() for p in e[m].parameters())},
+        )[2],
+        "leave .grad as it is",
+    ),
     (check_duc_loss, lambda s, t, T, tau: duc_loss(t, s, T, tau) * 0 + 1, "not the cross-entropy"),
     (check_who_learns, lambda loss, e: learns_by_one(loss, e, 0), "last parameter only"),
     (check_who_learns, lambda loss, e: learns_by_one(loss, e, -1), "first one only"),
