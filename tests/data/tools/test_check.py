@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import stat
 import types
 from pathlib import Path
 
@@ -302,6 +303,8 @@ def official(tmp_path, name, *folders):
     if not (OFFICIAL / name).is_dir():
         pytest.skip(f"the published lists of {name} are not in ../shared/lists")
     shutil.copytree(OFFICIAL / name, tmp_path / "root")
+    for copied in (tmp_path / "root", *(tmp_path / "root").rglob("*")):
+        copied.chmod(copied.stat().st_mode | stat.S_IWUSR)  # what it was copied from may be fixed
     for folder in folders:
         (tmp_path / "root" / folder).mkdir(parents=True)
     return tmp_path / "root"
