@@ -45,6 +45,8 @@ ALL_RUN_OR_ERROR = f"""() => {{
     const done = prompts.length > 0 && prompts.every(prompt => /\\d/.test(prompt.textContent));
     return done || document.querySelector('{ERRORS}') !== null;
 }}"""
+ANY_STARTED = """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(
+    prompt => /[\\d*]/.test(prompt.textContent))"""
 
 
 def cannot_run(reason):
@@ -190,8 +192,12 @@ def test_lesson_1_runs_and_its_widget_moves(opened, until):
 
 def run_all_cells(page, until):
     """Run the lesson and wait for its end, or for an error."""
-    page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
-    page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+
+    def ask():
+        page.locator(".lm-MenuBar-itemLabel", has_text="Run").click()
+        page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+
+    insist(page, ask, lambda: page.evaluate(ANY_STARTED))
     until(page, "the last output", lambda: page.evaluate(ALL_RUN_OR_ERROR))
     until(page, "an idle kernel", lambda: idle(page))
 
@@ -243,9 +249,24 @@ def test_a_turn_untouched_wrong_and_right_and_its_collapsed_answer(opened, until
 
 def run_cell(page, cell, until, said):
     """Run one cell, and wait until its output says something."""
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    until(page, said, lambda: said in "".join(cell.locator(".jp-OutputArea").all_inner_texts()))
+
+    def ask():
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+
+    def heard():
+        return said in "".join(cell.locator(".jp-OutputArea").all_inner_texts())
+
+    insist(page, ask, heard)
+    until(page, said, heard)
+
+
+def insist(page, ask, heard):
+    """Ask until it is heard, at most three times: a page that still settles can lose a click."""
+    for _ in range(3):
+        ask()
+        if within(REDRAW, page, heard):
+            return
 
 
 def write(page, cell, body):
