@@ -209,6 +209,13 @@ LESSON_1 = {
         below("ogm-ge", "joint", PICTURE_PROBE),
         no_clear_difference("ogm-ge", "joint, OGM-GE's rate", PICTURE_PROBE),
     ),
+    "the strongest brake lowers fused accuracy with synthetic voices (validation)": behind(
+        on_validation("ogm-ge", lr=0.1, alpha=0.8), on_validation("ogm-ge", lr=0.1, alpha=0.1)
+    ),
+    "balanced, human voices: the picture loses clearly more than the sound": both(
+        above("ensemble", "joint", "probe_lead", scenario="balanced"),
+        above("ensemble", "joint", "probe_lead", world=HUMAN),
+    ),
     "corrupted: OGM-GE is clearly below joint concat in both worlds": both(
         below("ogm-ge", "joint", **CORRUPTED), below("ogm-ge", "joint", world=HUMAN, **CORRUPTED)
     ),
@@ -398,6 +405,16 @@ LESSON_2 = {
             each(no_clear_difference, ["valuation", "valuation-modality"], "joint", **where)
             for where in (CORRUPTED, SAMPLEWISE)
         ),
+    ),
+    "samplewise: the modality level's mean is below joint training's, both below longer": both(
+        behind("valuation-modality", "joint", **SAMPLEWISE),
+        each(behind, ["valuation", "valuation-modality"], "joint, same steps", **SAMPLEWISE),
+    ),
+    "corrupted: ruined pictures are found clearly better with unimodal losses": both(
+        *(
+            above("joint-unimodal", "joint", "auc_visual", world=world, **CORRUPTED)
+            for world in (SYNTHETIC, HUMAN)
+        )
     ),
     "samplewise: a loss for each modality does not help to find ruined sounds": not_above(
         "joint-unimodal", "joint", "auc_audio", **SAMPLEWISE
@@ -747,6 +764,9 @@ LESSON_4 = {
         about("detached, normalised's rate", "ensemble, joint's rate", PICTURE_PROBE, points=2),
         behind("detached, normalised's rate", "ensemble, joint's rate"),
         below("detached, normalised's rate", "ensemble"),
+    ),
+    "at one rate, own heads added are not clearly behind two networks": no_clear_difference(
+        DETACHED, "ensemble, that rate", "fused_heads", against="fused"
     ),
     "two networks at twice the rate are not clearly below rungs 1-2 or the whole": each(
         no_clear_difference,

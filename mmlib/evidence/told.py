@@ -20,6 +20,12 @@ _NAMES = {name: column.heading for name, column in _COLUMNS.items()} | {
     for name, column in group.items()
     if title.startswith("Finding")  # where a heading alone would not say what is found
 }
+_NAMES |= {
+    "separability_audio": "sound's separability",
+    "fused_ruined": "certainty weights, ruined samples",
+    "fused_uniform_ruined": "equal weights, ruined samples",
+    "fused_uniform": "equal weights",
+}
 
 
 def _of(

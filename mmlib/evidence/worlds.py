@@ -96,6 +96,7 @@ def _read(name: str, folder: Path) -> World:
     if "noise" in found:
         found["noise"] = with_noise_means(found["noise"])
     once = pd.concat(found.values()).groupby(ROW).first()  # of each column what any table has
+    # the picture's probe over the sound's: a difference of two rows' leads is an interval, too
     once["probe_lead"] = once["probe_visual"] - once["probe_audio"]
     rows = {
         key: part.droplevel(["scenario", "method"]).dropna(axis=1, how="all")
